@@ -1,0 +1,48 @@
+import { Code, fail } from "./errors"
+
+/**
+ * Octet helpers that mean the same in DeviceScript and in Node. Core code uses these instead of
+ * `Buffer.slice`, `concat` and `indexOf`, whose meaning differs between the two.
+ */
+
+/** A copy of `length` octets from `offset`; throws `OutOfRange` unless they all lie inside `source`. */
+export function cut(source: Buffer, offset: number, length: number): Buffer {
+    if (!(offset >= 0 && length >= 0 && offset + length <= source.length))
+        fail(Code.OutOfRange, offset, length + " octets", source.length - offset + " left")
+    const copy = Buffer.alloc(length)
+    if (length > 0) copy.blitAt(0, source, offset, length)
+    return copy
+}
+
+/** One buffer of all `parts` in order. */
+export function join(parts: Buffer[]): Buffer {
+    let length = 0
+    for (let i = 0; i < parts.length; ++i) length += parts[i].length
+    const joined = Buffer.alloc(length)
+    let at = 0
+    for (let i = 0; i < parts.length; ++i) {
+        joined.blitAt(at, parts[i], 0, parts[i].length)
+        at += parts[i].length
+    }
+    return joined
+}
+
+/**
+ * Compares content without stopping at the first difference. Lengths are public and compared first.
+ * A bytecode VM gives no constant-time promise; this only avoids the early exit.
+ */
+export function sameOctets(a: Buffer, b: Buffer): boolean {
+    if (a.length !== b.length) return false
+    let difference = 0
+    for (let i = 0; i < a.length; ++i) difference |= a[i] ^ b[i]
+    return difference === 0
+}
+
+/** Unsigned big-endian number of `length` octets (1 to 6) at `offset`. */
+export function uintBE(source: Buffer, offset: number, length: number): number {
+    if (!(offset >= 0 && length >= 1 && length <= 6 && offset + length <= source.length))
+        fail(Code.OutOfRange, offset, length + " octets", source.length - offset + " left")
+    let value = 0
+    for (let i = 0; i < length; ++i) value = value * 256 + source[offset + i]
+    return value
+}

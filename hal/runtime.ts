@@ -1,0 +1,46 @@
+import * as ds from "@devicescript/core"
+import { hmac, randomBuffer } from "@devicescript/crypto"
+import { installPlatform, type Platform } from "../firmware/core/platform"
+
+/** ECDSA verification of a board: the secure element's or the software one, chosen at build time. */
+export type VerifyP256 = (publicKey: Buffer, digest: Buffer, signature: Buffer) => boolean
+
+/** The facade on the stock DeviceScript runtime. */
+class DevicePlatform implements Platform {
+    constructor(readonly verify: VerifyP256) {}
+
+    sha256(parts: Buffer[]): Buffer {
+        return (Buffer as any).digest(undefined, "sha256", parts)
+    }
+
+    hmacSha256(key: Buffer, parts: Buffer[]): Buffer {
+        return hmac(key, "sha256", ...parts)
+    }
+
+    randomOctets(count: number): Buffer {
+        return randomBuffer(count)
+    }
+
+    verifyP256(publicKey: Buffer, digest: Buffer, signature: Buffer): boolean {
+        return this.verify(publicKey, digest, signature)
+    }
+
+    // `sleep` is async only in its type: a call without `await` compiles to the same wait, so
+    // synchronous code can let other fibers run.
+    yieldNow(): void {
+        ;(ds as any).sleep(0)
+    }
+
+    sleepMs(milliseconds: number): void {
+        ;(ds as any).sleep(milliseconds)
+    }
+
+    millis(): number {
+        return ds.millis()
+    }
+}
+
+/** Installs the facade on this board. */
+export function installDevicePlatform(verify: VerifyP256): void {
+    installPlatform(new DevicePlatform(verify))
+}

@@ -1,0 +1,35 @@
+/** One `plomb` command. Its folder's module is loaded only when it is called. */
+export interface Command {
+    name: string
+    summary: string
+    help(): Promise<string>
+    /** Exit code: 0 done, 1 refused or failed. Throw `UsageError` for wrong words. */
+    run(args: string[]): Promise<number>
+}
+
+/** A command in `tools/NAME/command.ts`, which exports `help: string` and `run(args)`. */
+function lazy(name: string, summary: string): Command {
+    const load = () => import(`../${name}/command.ts`)
+    return {
+        name,
+        summary,
+        help: async () => (await load()).help,
+        run: async args => (await load()).run(args),
+    }
+}
+
+export const commands: Command[] = [
+    lazy("demo", "a meter and a MUC on the desk: calibrate, read, prove, and show what tampering looks like"),
+    lazy("build", "compile every image for every board of devicescript.json and print the budgets"),
+    lazy("flash", "put an image on a board"),
+    lazy("run", "run one board of an image in the stock VM, in the foreground"),
+    lazy("calibrate", "the calibration station: key made inside, certificate in, element locked, test reading"),
+    lazy("pki", "make and show the parties, their keys and certificates; revoke"),
+    lazy("headend", "accept MUCs, pull readings, store evidence"),
+    lazy("verify", "judge stored evidence offline, as a list of findings"),
+    lazy("decode", "decode a telegram to JSON"),
+    lazy("vectors", "run public test vectors through the core, in Node or in the VM"),
+    lazy("campaign", "the long test campaigns: power cuts, mutations"),
+    lazy("perf", "measure, each figure beside its peer"),
+    lazy("lint", "what the DeviceScript compiler would refuse, and the import rules"),
+]

@@ -1,0 +1,13 @@
+import { type ParseArgsConfig, parseArgs } from "node:util"
+
+/** The words of a command line are wrong: one clear line, exit code 2. */
+export class UsageError extends Error {}
+
+/** `node:util` parseArgs whose complaints are usage errors. */
+export function readArgs<T extends ParseArgsConfig>(config: T): ReturnType<typeof parseArgs<T>> {
+    try {
+        return parseArgs(config)
+    } catch (error) {
+        throw new UsageError((error as Error).message)
+    }
+}
