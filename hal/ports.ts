@@ -49,8 +49,8 @@ export interface Calibration {
     activePowerGain: number
     /** Phase calibration register, sign and magnitude (ADE7953 PHCALA). */
     phase: number
-    /** Microvolts per VRMS LSB, nanoamperes per IRMS LSB of this hardware model. */
-    microvoltsPerLsb: number
+    /** Nanovolts per VRMS LSB, nanoamperes per IRMS LSB of this hardware model. */
+    nanovoltsPerLsb: number
     nanoamperesPerLsb: number
     /** Microwatt-seconds per energy LSB of this hardware model. */
     microwattSecondsPerLsb: number
