@@ -9,6 +9,55 @@
 export enum Code {
     BadArgument = 1001,
     OutOfRange = 2001,
+    /** An element reaches beyond what contains it, or is missing. */
+    DerTruncated = 2101,
+    DerTag = 2102,
+    /** The length is indefinite, not in the fewest octets, or above 16 MB. */
+    DerLength = 2103,
+    /** Octets are left behind the last element. */
+    DerTrailing = 2104,
+    /** The content breaks DER: Boolean, integer, bit string, object identifier or time. */
+    DerValue = 2105,
+
+    /** Version, or a field that this version does not have. */
+    X509Version = 2201,
+    X509Serial = 2202,
+    X509Name = 2203,
+    /** The object is well formed, but not ecdsa-with-SHA256 or its key is not on P-256. */
+    X509Algorithm = 2204,
+    /** The two statements of the signature algorithm differ. */
+    X509AlgorithmDiffers = 2205,
+    X509Repeated = 2206,
+    /** A critical extension that is not understood. */
+    X509Critical = 2207,
+    /** The content of an extension breaks its profile. */
+    X509Extension = 2208,
+    /** A delta, indirect or partial revocation list. */
+    CrlKind = 2209,
+    ChainSignature = 3201,
+    ChainExpired = 3202,
+    ChainNotYetValid = 3203,
+    /** The issuer named is not the next certificate, nor one of the anchors. */
+    ChainIssuer = 3204,
+    /** Key identifiers of certificate and issuer differ, or one is missing. */
+    ChainKeyId = 3205,
+    /** Used as an issuer without being a certification authority. */
+    ChainNotCa = 3206,
+    ChainPathLength = 3207,
+    ChainKeyUsage = 3208,
+    ChainExtendedKeyUsage = 3209,
+    /** More certificates than the caller allows. */
+    ChainTooLong = 3210,
+    ChainRevoked = 3211,
+    ChainNameConstraints = 3212,
+    /** No revocation list of this issuer is at hand. */
+    CrlMissing = 3213,
+    /** The list's next update is past. */
+    CrlStale = 3214,
+    CrlNotYetValid = 3215,
+    CrlSignature = 3216,
+    /** The request is not signed with the key it names. */
+    CsrSignature = 3217,
 }
 
 /**

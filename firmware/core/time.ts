@@ -1,0 +1,24 @@
+/**
+ * Seconds since 1970-01-01 00:00:00 UTC of a date of the proleptic Gregorian calendar, leap seconds
+ * not counted. `month` 1 to 12, `day` 1 to 31; years 1970 to 9999. Ranges are the caller's business.
+ */
+export function utcSeconds(
+    year: number,
+    month: number,
+    day: number,
+    hour: number,
+    minute: number,
+    second: number,
+): number {
+    // Years that begin in March put the leap day last
+    const y = month > 2 ? year : year - 1
+    const days = 365 * y + (y >> 2) - Math.floor(y / 100) + Math.floor(y / 400)
+    const ofYear = Math.floor((153 * (month > 2 ? month - 3 : month + 9) + 2) / 5) + day - 1
+    return (days + ofYear - 719468) * 86400 + hour * 3600 + minute * 60 + second
+}
+
+/** Days in a month (1 to 12) of a year. */
+export function daysInMonth(year: number, month: number): number {
+    if (month === 2) return year % 4 === 0 && (year % 100 !== 0 || year % 400 === 0) ? 29 : 28
+    return month === 4 || month === 6 || month === 9 || month === 11 ? 30 : 31
+}
