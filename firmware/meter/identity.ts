@@ -1,0 +1,125 @@
+import { SwitchedRecord } from "../core/journal"
+import { cut } from "../core/octets"
+import type { Store } from "../core/store"
+import type { Calibration } from "../../hal/ports"
+import { identityAt, identitySize } from "./layout"
+
+/** How far the calibration of this meter has come; each step is reached once, in this order. */
+export enum Step {
+    /** Nothing is known: a bare board. */
+    Bare = 0,
+    /** Serial number, hardware model and anchors written. */
+    Produced = 1,
+    /** Front end constants from a reference measurement. */
+    Adjusted = 2,
+    /** The key holder is configured and has made the key. */
+    KeyMade = 3,
+    /** Certificate chain installed and checked. */
+    Certified = 4,
+    /** Sealed; calibration is closed. */
+    Calibrated = 5,
+}
+
+const stepAt = 0
+const serialAt = 4
+const constantsAt = 8
+const hardwareAt = 64
+const hardwareLength = 32
+
+/** Who this meter is, how it is adjusted, and how far its calibration has come. */
+export class Identity {
+    private readonly record: SwitchedRecord
+    private data: Buffer
+
+    constructor(store: Store) {
+        this.record = new SwitchedRecord(store, identityAt, identitySize)
+        this.data = Buffer.alloc(identitySize)
+        const saved = this.record.load()
+        if (saved) this.data.blitAt(0, saved, 0, identitySize)
+        else this.put(nominalCalibration())
+    }
+
+    step(): Step {
+        return this.data[stepAt]
+    }
+
+    /** Serial number, 0 on a bare board. */
+    serial(): number {
+        return this.data.getAt(serialAt, "u32")
+    }
+
+    /** Server id: DIN 43863-5:2012, maker PLB, medium electricity, 10 octets. */
+    serverId(): Buffer {
+        const id = Buffer.alloc(10)
+        id.blitAt(0, hex`0a01504c4201`, 0, 6)
+        const serial = this.serial()
+        for (let i = 0; i < 4; ++i) id[6 + i] = (serial >> (24 - 8 * i)) & 0xff
+        return id
+    }
+
+    /** Hardware model, as the manufacturer wrote it. */
+    hardware(): string {
+        const length = this.data[hardwareAt]
+        return cut(this.data, hardwareAt + 1, length < hardwareLength ? length : 0).toString("utf8")
+    }
+
+    calibration(): Calibration {
+        const at = constantsAt
+        return {
+            voltageGain: this.data.getAt(at, "u32"),
+            currentGain: this.data.getAt(at + 4, "u32"),
+            activePowerGain: this.data.getAt(at + 8, "u32"),
+            phase: this.data.getAt(at + 12, "i32"),
+            nanovoltsPerLsb: this.data.getAt(at + 16, "u32"),
+            nanoamperesPerLsb: this.data.getAt(at + 20, "u32"),
+            microwattSecondsPerLsb: this.data.getAt(at + 24, "u32"),
+        }
+    }
+
+    /** Production: a serial number from 1 and the hardware model, at most 31 octets. */
+    produce(serial: number, hardware: Buffer): void {
+        this.data.setAt(serialAt, "u32", serial)
+        this.data[hardwareAt] = hardware.length
+        this.data.blitAt(hardwareAt + 1, hardware, 0, hardware.length)
+        this.reach(Step.Produced)
+    }
+
+    adjust(calibration: Calibration): void {
+        this.put(calibration)
+        this.reach(Step.Adjusted)
+    }
+
+    /** Records that `step` is done; the one write that makes it so. */
+    reach(step: Step): void {
+        this.data[stepAt] = step
+        this.record.save(this.data)
+    }
+
+    private put(calibration: Calibration): void {
+        const at = constantsAt
+        this.data.setAt(at, "u32", calibration.voltageGain)
+        this.data.setAt(at + 4, "u32", calibration.currentGain)
+        this.data.setAt(at + 8, "u32", calibration.activePowerGain)
+        this.data.setAt(at + 12, "i32", calibration.phase)
+        this.data.setAt(at + 16, "u32", calibration.nanovoltsPerLsb)
+        this.data.setAt(at + 20, "u32", calibration.nanoamperesPerLsb)
+        this.data.setAt(at + 24, "u32", calibration.microwattSecondsPerLsb)
+    }
+}
+
+/**
+ * Hardware model 1 with every part at its nominal value: 990 kOhm / 1 kOhm divider (350.4 V rms full
+ * scale), 2500:1 transformer on 10 Ohm (88.4 A rms full scale). Scaling as in the ADE7953 data sheet:
+ * 9,032,007 LSB rms and 206,900 energy LSB a second at full scale.
+ */
+export function nominalCalibration(): Calibration {
+    return {
+        voltageGain: 0x400000,
+        currentGain: 0x400000,
+        activePowerGain: 0x400000,
+        phase: 0,
+        nanovoltsPerLsb: 38792,
+        nanoamperesPerLsb: 9786,
+        microwattSecondsPerLsb: 149680,
+    }
+}

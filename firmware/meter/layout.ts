@@ -1,0 +1,38 @@
+/**
+ * The meter's FRAM map (MB85RC1MT, 131,072 octets). Regions start on 4 KB boundaries so that a dump is
+ * easy to read; nothing outside this file names an address.
+ */
+
+/** Identity, calibration constants, progress of calibration: one switched record. */
+export const identityAt = 0x00000
+export const identitySize = 128
+/** Time quality and when the time was last set: one switched record. */
+export const timeAt = 0x00400
+export const timeSize = 16
+/** Software key custody, where the board has no secure element. */
+export const softwareKeyAt = 0x00800
+export const softwareKeySize = 0x200
+
+/** Energy registers, one record a second. */
+export const journalAt = 0x01000
+export const journalCount = 64
+export const journalSize = 56
+
+/** Certificates, one slot each. */
+export const trustAt = 0x02000
+export const trustSlotSize = 0x400
+export const trustSlots = 8
+
+/** Head of the hash chain: pagination and digest of each signed list, newest last. */
+export const chainAt = 0x04000
+export const chainCount = 16
+export const chainSize = 40
+/** Octets of the newest signed lists, so that one lost on the way can be had again unchanged. */
+export const listsAt = 0x04400
+export const listSlotSize = 0x300
+export const listSlots = 10
+
+/** Load profile: signed 15-minute rows. */
+export const profileAt = 0x06000
+export const profileCount = 96
+export const profileSize = 332

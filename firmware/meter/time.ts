@@ -1,0 +1,77 @@
+import { SwitchedRecord } from "../core/journal"
+import { platform } from "../core/platform"
+import type { Store } from "../core/store"
+import { type RealTimeClock, TimeQuality } from "../../hal/ports"
+import { timeAt, timeSize } from "./layout"
+
+const qualityAt = 0
+const setAtSeconds = 4
+
+/**
+ * The meter's two times: UTC with its quality, and the seconds index that only ever runs forward.
+ *
+ * The oscillator's stop flag is looked at on every read and copied to FRAM before anything is signed;
+ * the flag itself is cleared by an authorised set alone, so a wrong time can not come to look right by
+ * being read (zephyr#76476).
+ */
+export class MeterTime {
+    private readonly record: SwitchedRecord
+    private readonly data: Buffer
+    private readonly startedMs: number
+    private utc = 0
+
+    constructor(
+        store: Store,
+        private readonly rtc: RealTimeClock,
+        private readonly indexAtStart: number,
+    ) {
+        this.record = new SwitchedRecord(store, timeAt, timeSize)
+        this.data = Buffer.alloc(timeSize)
+        const saved = this.record.load()
+        if (saved) this.data.blitAt(0, saved, 0, timeSize)
+        this.startedMs = platform().millis()
+    }
+
+    /** Reads the clock; to be called once a second. A clock that does not answer counts as stopped. */
+    refresh(): void {
+        let running = false
+        try {
+            const reading = this.rtc.read()
+            this.utc = reading.utcSeconds
+            running = reading.running
+        } catch (e: any) {
+            this.utc = 0
+        }
+        if (!running && this.data[qualityAt] === TimeQuality.Set) {
+            this.data[qualityAt] = TimeQuality.Stopped
+            this.record.save(this.data)
+        }
+    }
+
+    /** An authorised set of the time. */
+    set(utcSeconds: number): void {
+        this.rtc.set(utcSeconds)
+        this.data[qualityAt] = TimeQuality.Set
+        this.data.setAt(setAtSeconds, "u32", utcSeconds)
+        this.record.save(this.data)
+        this.utc = utcSeconds
+    }
+
+    quality(): TimeQuality {
+        return this.data[qualityAt]
+    }
+
+    trusted(): boolean {
+        return this.data[qualityAt] === TimeQuality.Set
+    }
+
+    /** UTC seconds of the last refresh; worth nothing unless `trusted`. */
+    utcSeconds(): number {
+        return this.utc
+    }
+
+    /** Running seconds of this device over all its life. */
+    secondsIndex(): number {
+        return this.indexAtStart + Math.floor((platform().millis() - this.startedMs) / 1000)
+    }
+}
