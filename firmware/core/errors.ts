@@ -8,6 +8,8 @@
  */
 export enum Code {
     BadArgument = 1001,
+    /** A value handed to the SML writer does not fit the message's table. */
+    SmlValue = 1400,
     OutOfRange = 2001,
     /** An element reaches beyond what contains it, or is missing. */
     DerTruncated = 2101,
@@ -34,6 +36,40 @@ export enum Code {
     X509Extension = 2208,
     /** A delta, indirect or partial revocation list. */
     CrlKind = 2209,
+    /** A new SML file began before the last one ended. */
+    SmlTruncated = 2400,
+    /** An escape inside an SML file is followed by nothing the transport protocol knows. */
+    SmlEscape = 2401,
+    /** The end of an SML file is out of place: fill octets, length or what follows it. */
+    SmlEnd = 2402,
+    SmlFileCrc = 2403,
+    /** An SML file is longer than the receiver's buffer. */
+    SmlTooLong = 2404,
+    /** Transport protocol version 2 (block transfer) is recognised and not supported. */
+    SmlVersion2 = 2405,
+    /** Nothing came for too long in the middle of an SML file. */
+    SmlTimeout = 2406,
+    /** A type-length field is malformed, or its element runs past the end. */
+    SmlLength = 2410,
+    /** Another SML type than the message's table has at this place. */
+    SmlType = 2411,
+    /** A list has another number of elements than the message's table. */
+    SmlCount = 2412,
+    /** A value has more or fewer octets than its place allows. */
+    SmlWidth = 2413,
+    SmlNesting = 2414,
+    /** A choice carries a tag nobody defined. */
+    SmlTag = 2415,
+    SmlMessageCrc = 2416,
+    /** The octet 00 that ends an SML message is missing. */
+    SmlMessageEnd = 2417,
+    SmlTooManyMessages = 2418,
+    /** A signed list is not one of the profile: wrong carrier, or the identifier does not fit. */
+    ListProfile = 2500,
+    /** A mandatory entry of a signed list is missing or out of order. */
+    ListOrder = 2501,
+    /** An entry of a signed list has another type, width, unit or scaler than the profile says. */
+    ListEntry = 2502,
     ChainSignature = 3201,
     ChainExpired = 3202,
     ChainNotYetValid = 3203,
