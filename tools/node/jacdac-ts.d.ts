@@ -1,4 +1,44 @@
-/** jacdac-ts carries its types but its package does not say where. */
+/**
+ * The part of jacdac-ts that the tools use. The package carries its own types, but its `exports` keep
+ * them from being found.
+ */
 declare module "jacdac-ts" {
-    export * from "../../node_modules/jacdac-ts/dist/types/src/jacdac"
+    export class Packet {
+        static from(serviceCommand: number, data: Uint8Array): Packet
+        readonly data: Uint8Array
+    }
+
+    export class JDDevice {
+        readonly deviceId: string
+    }
+
+    export class JDService {
+        readonly device: JDDevice
+        readonly serviceClass: number
+        sendCmdAwaitResponseAsync(packet: Packet, timeoutMs?: number): Promise<Packet>
+    }
+
+    export abstract class Transport {
+        constructor(type: string, options?: object)
+        protected abstract transportSendPacketAsync(frame: Uint8Array): Promise<void>
+        protected abstract transportConnectAsync(background?: boolean): Promise<void>
+        protected abstract transportDisconnectAsync(background?: boolean): Promise<void>
+        protected handleFrame(frame: Uint8Array, skipCrc?: boolean): void
+        disconnect(): Promise<void>
+        dispose(): void
+    }
+
+    export class JDBus {
+        constructor(transports: Transport[], options?: object)
+        passive: boolean
+        start(): void
+        stop(): Promise<void>
+        connect(background?: boolean): Promise<void>
+        disconnect(): Promise<void>
+        dispose(): void
+        services(options: { serviceClass: number }): JDService[]
+    }
+
+    export function loadServiceSpecifications(specifications: object[]): void
+    export function createNodeWebSerialTransport(serialPort: unknown): Transport
 }
