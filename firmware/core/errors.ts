@@ -7,9 +7,15 @@
  * 4 SML, 5 signed lists, 6 bus and chips, 7 storage, 8 calibration, 9 links.
  */
 export enum Code {
+    /** An error that is not one of these: a defect of the program. */
+    Unexpected = 1000,
     BadArgument = 1001,
     /** A value handed to the SML writer does not fit the message's table. */
     SmlValue = 1400,
+    /** A calibration step before the one it builds on. */
+    StepOutOfOrder = 1800,
+    /** A certificate that a calibration step needs has not been put into its slot. */
+    CertificateMissing = 1801,
     OutOfRange = 2001,
     /** An element reaches beyond what contains it, or is missing. */
     DerTruncated = 2101,
@@ -94,6 +100,72 @@ export enum Code {
     CrlSignature = 3216,
     /** The request is not signed with the key it names. */
     CsrSignature = 3217,
+    /** Nothing acknowledged the address: on a running board a disturbance, or a part that is busy or asleep. */
+    BusAddressNack = 4600,
+    /** The part stopped acknowledging within a write. */
+    BusDataNack = 4601,
+    /** SDA or SCL is held low. */
+    BusStuck = 4602,
+    /** A part never answered since the start of the program. */
+    PartAbsent = 4603,
+    /** Something answers at the address, but it is another part. */
+    PartMismatch = 4604,
+    /** A register or memory cell does not hold what was just written. */
+    ReadBackMismatch = 4605,
+    /** A value the part cannot have: the bus or the supply is disturbed. */
+    ImpossibleValue = 4606,
+    /** The FRAM kept its old content: its write protection pin is high. */
+    FramWriteProtected = 4607,
+    /** The front end was reset since it was started; energy since the last call is unknown. */
+    FrontEndReset = 4610,
+    /** The front end was not asked in time; its energy register may have wrapped unseen. */
+    FrontEndOverdue = 4611,
+    /** The secure element answered before and does not wake any more. */
+    ElementWake = 4620,
+    /** The secure element's answer is damaged, however often it is read. */
+    ElementAnswerCrc = 4621,
+    /** The secure element received a damaged command, however often it is sent (status FF). */
+    ElementCommandCrc = 4622,
+    /** No answer within the execution time of the command. */
+    ElementBusyTooLong = 4623,
+    /** Too little time left to the watchdog, also after a fresh wake (status EE). */
+    ElementWatchdog = 4624,
+    /** The secure element restarts in the midst of the command, each time (status 11): weak supply. */
+    ElementRestart = 4625,
+    /** The command is malformed whatever the state (status 03). */
+    ElementParse = 4626,
+    /** Not allowed in the present state of locks, slot and TempKey (status 0F). */
+    ElementExecution = 4627,
+    /** Fault in the elliptic curve computation, also when repeated (status 05). */
+    ElementEccFault = 4628,
+    /** The secure element failed its self-test and is in failure mode (status 07). */
+    ElementSelfTest = 4629,
+    /** The random number generator failed its health test (status 08). */
+    ElementRandom = 4630,
+    /** A status this table does not know. */
+    ElementStatus = 4631,
+    /** Another fiber holds the secure element for too long. */
+    ElementOccupied = 4632,
+    /** The configuration zone must be locked first. */
+    ElementNotLocked = 4633,
+    /** The zone is locked already. */
+    ElementLocked = 4634,
+    /** The configuration is locked with other contents than this firmware needs: the part is unusable here. */
+    ElementConfigForeign = 4635,
+    /** Octets came faster than they were read; some are lost. */
+    UartOverrun = 4640,
+    /** The UART lost its settings: it was reset. */
+    UartReset = 4641,
+    /** Queued octets do not leave. */
+    UartBlocked = 4642,
+    /** A record of the store is damaged; it is not merely unwritten. */
+    RecordDamaged = 4700,
+    /** No key is held. */
+    KeyAbsent = 4710,
+    /** The certificate is not for the key that this device made. */
+    CertificateForOtherKey = 3800,
+    /** Calibration is closed; opening it again needs an order of the calibration authority. */
+    AlreadyCalibrated = 5800,
 }
 
 /**

@@ -1,10 +1,10 @@
+import type { EnergyFrontEnd, KeyCustody } from "../../hal/ports"
 import { verifyChain } from "../core/chain"
 import { writeCsr } from "../core/csr"
 import { Code, fail } from "../core/errors"
 import { cut, sameOctets } from "../core/octets"
 import { platform } from "../core/platform"
 import { parseCertificate } from "../core/x509"
-import type { EnergyFrontEnd, KeyCustody } from "../../hal/ports"
 import { type Identity, Step } from "./identity"
 import type { MeterTime } from "./time"
 import { TrustSlot, type TrustStore } from "./trust"
@@ -28,7 +28,8 @@ export class CalibrationBench {
     produce(serial: number, hardware: Buffer): void {
         this.allow(Step.Bare, Step.Produced)
         if (serial < 1) fail(Code.BadArgument, -1, "a serial number from 1", "" + serial)
-        if (hardware.length > 31) fail(Code.BadArgument, -1, "at most 31 octets of hardware model", "" + hardware.length)
+        if (hardware.length > 31)
+            fail(Code.BadArgument, -1, "at most 31 octets of hardware model", "" + hardware.length)
         if (!this.trust.read(TrustSlot.InstituteRoot)) fail(Code.CertificateMissing, -1, "the institute's root", "none")
         if (!this.trust.read(TrustSlot.Manufacturer)) fail(Code.CertificateMissing, -1, "the manufacturer's", "none")
         this.identity.produce(serial, hardware)
@@ -97,7 +98,8 @@ export class CalibrationBench {
 
     private allowSlot(slot: number): void {
         if (slot === TrustSlot.InstituteRoot || slot === TrustSlot.Manufacturer) this.allow(Step.Bare, Step.Bare)
-        else if (slot === TrustSlot.Meter || slot === TrustSlot.CalibrationAuthority) this.allow(Step.Bare, Step.KeyMade)
+        else if (slot === TrustSlot.Meter || slot === TrustSlot.CalibrationAuthority)
+            this.allow(Step.Bare, Step.KeyMade)
         else fail(Code.BadArgument, -1, "a slot of the calibration", "" + slot)
     }
 

@@ -1,7 +1,7 @@
+import type { Calibration } from "../../hal/ports"
 import { SwitchedRecord } from "../core/journal"
 import { cut } from "../core/octets"
 import type { Store } from "../core/store"
-import type { Calibration } from "../../hal/ports"
 import { identityAt, identitySize } from "./layout"
 
 /** How far the calibration of this meter has come; each step is reached once, in this order. */

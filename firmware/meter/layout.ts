@@ -30,7 +30,7 @@ export const chainSize = 40
 /** Octets of the newest signed lists, so that one lost on the way can be had again unchanged. */
 export const listsAt = 0x04400
 export const listSlotSize = 0x300
-export const listSlots = 10
+export const listSlots = 9
 
 /** Load profile: signed 15-minute rows. */
 export const profileAt = 0x06000

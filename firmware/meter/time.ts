@@ -1,7 +1,7 @@
+import { type RealTimeClock, TimeQuality } from "../../hal/ports"
 import { SwitchedRecord } from "../core/journal"
 import { platform } from "../core/platform"
 import type { Store } from "../core/store"
-import { type RealTimeClock, TimeQuality } from "../../hal/ports"
 import { timeAt, timeSize } from "./layout"
 
 const qualityAt = 0

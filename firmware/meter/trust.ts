@@ -1,5 +1,6 @@
-import { crc16 } from "../core/crc16"
 import { Code, fail } from "../core/errors"
+import { cut, join, sameOctets } from "../core/octets"
+import { platform } from "../core/platform"
 import type { Store } from "../core/store"
 import { trustAt, trustSlotSize, trustSlots } from "./layout"
 
@@ -12,10 +13,11 @@ export enum TrustSlot {
     SecurityManagement = 4,
 }
 
-const headerSize = 4
+const headerSize = 6
+const checkSize = 4
 
 /**
- * Certificates in FRAM, one slot each: length and CRC, then DER. A slot cut short by a power loss reads
+ * Certificates in FRAM, one slot each: length and check (SHA-256 cut to 32 bits), then DER. A slot cut short by a power loss reads
  * as empty. Nothing here decides what to trust: the chain is checked when it is installed.
  */
 export class TrustStore {
@@ -28,7 +30,7 @@ export class TrustStore {
         const length = header.getAt(0, "u16")
         if (length === 0 || length > trustSlotSize - headerSize) return undefined
         const der = this.store.read(at + headerSize, length)
-        return crc16(der, 0, length) === header.getAt(2, "u16") ? der : undefined
+        return sameOctets(check(der), cut(header, 2, checkSize)) ? der : undefined
     }
 
     /** Writes a part of a certificate; it counts only after `close`. */
@@ -46,10 +48,7 @@ export class TrustStore {
             fail(Code.OutOfRange, 0, "1 to " + (trustSlotSize - headerSize) + " octets", "" + length)
         const at = this.addressOf(slot)
         const der = this.store.read(at + headerSize, length)
-        const header = Buffer.alloc(headerSize)
-        header.setAt(0, "u16", length)
-        header.setAt(2, "u16", crc16(der, 0, length))
-        this.store.write(at, header)
+        this.store.write(at, join([Buffer.from([length & 0xff, length >> 8]), check(der)]))
         return der
     }
 
@@ -57,4 +56,8 @@ export class TrustStore {
         if (!(slot >= 0 && slot < trustSlots)) fail(Code.BadArgument, -1, "a slot below " + trustSlots, "" + slot)
         return trustAt + slot * trustSlotSize
     }
+}
+
+function check(der: Buffer): Buffer {
+    return cut(platform().sha256([der]), 0, checkSize)
 }

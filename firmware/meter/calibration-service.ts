@@ -1,0 +1,135 @@
+import * as ds from "@devicescript/core"
+import { Server, startServer } from "@devicescript/server"
+import { Code, PlombError } from "../core/errors"
+import { cut } from "../core/octets"
+import type { EnergyFrontEnd, KeyCustody } from "../../hal/ports"
+import type { CalibrationBench } from "./calibration"
+import type { Identity } from "./identity"
+
+/** Octets of an answer in one packet (services/calibration.md). */
+const partSize = 192
+
+function codeOf(e: any): number {
+    if (e instanceof PlombError) return e.code
+    e.print()
+    return Code.Unexpected
+}
+
+function attempt(step: () => void): number {
+    try {
+        step()
+        return 0
+    } catch (e: any) {
+        return codeOf(e)
+    }
+}
+
+/**
+ * The Jacdac service a calibration station talks to (services/calibration.md). Only translation: every
+ * rule is in `CalibrationBench`. A command with several fields reaches DeviceScript as one array.
+ */
+class CalibrationServer extends Server implements ds.CalibrationServerSpec {
+    private prepared: Buffer
+
+    constructor(
+        private readonly bench: CalibrationBench,
+        private readonly identity: Identity,
+        private readonly custody: KeyCustody,
+        private readonly frontEnd: EnergyFrontEnd,
+        private readonly testFile: () => Buffer,
+    ) {
+        super(ds.Calibration.spec)
+        this.prepared = Buffer.alloc(0)
+    }
+
+    step(): number {
+        return this.identity.step()
+    }
+
+    identify(): [number, number, number, number, number, Buffer] {
+        let bits = 0
+        let code = 0
+        try {
+            const state = this.custody.state()
+            bits = (state.configured ? 1 : 0) | (state.keyPresent ? 2 : 0) | (state.sealed ? 4 : 0)
+        } catch (e: any) {
+            code = codeOf(e)
+        }
+        const hardware = Buffer.from(this.identity.hardware())
+        return [code, this.identity.serial(), this.identity.step(), this.custody.protection, bits, hardware]
+    }
+
+    produce(args: any): number {
+        const bench = this.bench
+        return attempt(() => bench.produce(args[0], args[1]))
+    }
+
+    put(args: any): number {
+        const bench = this.bench
+        return attempt(() => bench.put(args[1], args[0], args[2]))
+    }
+
+    close(args: any): number {
+        const bench = this.bench
+        return attempt(() => bench.close(args[1], args[0]))
+    }
+
+    adjust(args: any): number {
+        const bench = this.bench
+        return attempt(() => bench.adjust(args[0], args[1], args[2], args[3]))
+    }
+
+    certify(utcSeconds: number): number {
+        const bench = this.bench
+        return attempt(() => bench.certify(utcSeconds))
+    }
+
+    seal(): number {
+        const bench = this.bench
+        return attempt(() => bench.seal())
+    }
+
+    makeKey(): [number, number] {
+        const bench = this.bench
+        return this.prepare(() => bench.makeKey())
+    }
+
+    testReading(): [number, number] {
+        return this.prepare(this.testFile)
+    }
+
+    measure(): [number, number, number, number, number] {
+        try {
+            const now = this.frontEnd.measure()
+            return [0, now.millivolts, now.milliamperes, now.milliwatts, now.millihertz]
+        } catch (e: any) {
+            return [codeOf(e), 0, 0, 0, 0]
+        }
+    }
+
+    fetch(offset: number): [number, Buffer] {
+        const left = this.prepared.length - offset
+        if (left < 0) return [Code.OutOfRange, Buffer.alloc(0)]
+        return [0, cut(this.prepared, offset, left < partSize ? left : partSize)]
+    }
+
+    private prepare(make: () => Buffer): [number, number] {
+        try {
+            this.prepared = make()
+            return [0, this.prepared.length]
+        } catch (e: any) {
+            return [codeOf(e), 0]
+        }
+    }
+}
+
+/** Offers the calibration service on the board's Jacdac link; `testFile` makes a signed reading. */
+export function startCalibrationService(
+    bench: CalibrationBench,
+    identity: Identity,
+    custody: KeyCustody,
+    frontEnd: EnergyFrontEnd,
+    testFile: () => Buffer,
+): void {
+    startServer(new CalibrationServer(bench, identity, custody, frontEnd, testFile))
+}
