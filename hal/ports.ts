@@ -64,8 +64,10 @@ export interface Measurement {
     milliamperes: number
     /** Active power in milliwatts, negative when fed in. */
     milliwatts: number
-    /** Line frequency in millihertz. */
+    /** Line frequency in millihertz, 0 where there is no line. */
     millihertz: number
+    /** Active power is below the no-load threshold: energy stands still. */
+    noLoad: boolean
 }
 
 /** Energy metering front end. */
