@@ -1,0 +1,97 @@
+import { readFileSync } from "node:fs"
+import Module, { createRequire } from "node:module"
+import { dirname } from "node:path"
+
+/** The parts of the stock DeviceScript compiler that are used here. */
+export interface Compiler {
+    compileWithHost(entry: string, host: CompilerHost): CompilerResult
+    resolveBuildConfig(local: object): object
+    preludeFiles(config: object): Record<string, string>
+    parseStackFrame(debug: unknown, line: string): { markedLine: string }
+    jacdacDefaultSpecifications: object[]
+}
+
+/** What the compiler asks of its surroundings. */
+export interface CompilerHost {
+    read(file: string): string
+    write(file: string, content: string | Uint8Array): void
+    resolvePath(path: string): string
+    relativePath(path: string): string
+    log(message: string): void
+    error(diagnostic: unknown): void
+    isBasicOutput(): boolean
+    getFlags(): Record<string, boolean>
+    getConfig(): object
+    verifyBytecode(bytecode: Uint8Array): void
+}
+
+/** One complaint of the compiler; `category` 1 is an error. */
+export interface Diagnostic {
+    category: number
+    filename?: string
+    line?: number
+    column?: number
+    messageText: string | { messageText: string; next?: unknown[] }
+}
+
+export interface CompilerResult {
+    success: boolean
+    binary?: Uint8Array
+    dbg?: any
+    usedFiles: string[]
+    diagnostics: Diagnostic[]
+}
+
+/** The stock toolchain, loaded once a process. */
+export interface Toolchain {
+    compiler: Compiler
+    /** Adds the custom service specifications (`services/*.md`) of `folder` to a build configuration. */
+    addServices(folder: string, config: { hwInfo: object }, errors: Diagnostic[]): void
+    /** Adds the board definitions (`boards/*.board.json`) of `folder` to a build configuration. */
+    addBoards(folder: string, config: { hwInfo: object }, errors: Diagnostic[]): void
+}
+
+const bundleFile = createRequire(import.meta.url).resolve("@devicescript/cli/built/devicescript-cli.cjs")
+
+let bundleText: string | undefined
+let loaded: Toolchain | undefined
+
+function bundle(): string {
+    bundleText ??= readFileSync(bundleFile, "utf8")
+    return bundleText
+}
+
+/**
+ * The compiler out of the CLI's bundle. The bundle exports nothing, so it is evaluated with a line added
+ * that does; this takes 0.6 s the first time.
+ */
+export function toolchain(): Toolchain {
+    if (loaded) return loaded
+    const shell: any = new (Module as any)(bundleFile)
+    shell.filename = bundleFile
+    shell.paths = (Module as any)._nodeModulePaths(dirname(bundleFile))
+    shell._compile(
+        bundle() +
+            "\nmodule.exports = { compiler: require_devicescript_compiler_node()," +
+            " addServices: compileServiceSpecs, addBoards: compileBoards }",
+        bundleFile,
+    )
+    loaded = shell.exports as Toolchain
+    bundleText = undefined
+    return loaded
+}
+
+let vmOctets: Uint8Array | undefined
+
+/** The stock VM as the CLI carries it: WebAssembly, the same C code as on a board. */
+export function vmBinary(): Uint8Array {
+    if (vmOctets) return vmOctets
+    const text = bundle()
+    const mark = 'wasmBinaryFile = "data:application/octet-stream;base64,'
+    const start = text.indexOf(mark)
+    if (start < 0) throw new Error("no VM in the DeviceScript CLI; is it version 2.16.4?")
+    const end = text.indexOf('"', start + mark.length)
+    vmOctets = Buffer.from(text.slice(start + mark.length, end), "base64")
+    if (loaded) bundleText = undefined
+    return vmOctets
+}
