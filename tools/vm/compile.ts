@@ -1,11 +1,8 @@
-import { readFileSync } from "node:fs"
-import { dirname, relative, resolve } from "node:path"
-import { fileURLToPath } from "node:url"
-import { type CompilerHost, type Diagnostic, toolchain } from "./toolchain.ts"
+import { existsSync, readdirSync, readFileSync } from "node:fs"
+import { join, relative, resolve } from "node:path"
+import { checkout, hashOf, keep, recall } from "./cache.ts"
+import { type CompilerHost, cliVersion, type Diagnostic, toolchain } from "./toolchain.ts"
 import { Wasm } from "./wasm.ts"
-
-/** The checkout: where `node_modules`, `boards` and `services` lie. */
-export const checkout = resolve(dirname(fileURLToPath(import.meta.url)), "../..")
 
 export interface CompileOptions {
     /** Source files that exist only for this compilation: path relative to the root -> text. The entry may be one. */
@@ -53,10 +50,10 @@ function describe(diagnostic: Diagnostic): string {
 
 let verifier: Promise<Wasm> | undefined
 
-/** Throws away what a VM says: for instances that only verify. */
-async function newVerifier(): Promise<Wasm> {
+/** An instance that only verifies images. */
+function newVerifier(): Promise<Wasm> {
     const nothing = () => {}
-    const wasm = await Wasm.create({
+    return Wasm.create({
         now: () => 0,
         random: nothing,
         log: nothing,
@@ -69,30 +66,77 @@ async function newVerifier(): Promise<Wasm> {
         socketWrite: () => -1,
         socketClose: () => -1,
     })
-    return wasm
+}
+
+/** Names and contents of the files in a folder, where there is one. */
+function folderText(folder: string): string {
+    if (!existsSync(folder)) return ""
+    const names = readdirSync(folder).sort()
+    return names
+        .filter(name => /\.(md|json)$/.test(name))
+        .map(name => name + "\n" + readFileSync(join(folder, name), "utf8"))
+        .join("\n")
+}
+
+interface Kept {
+    bytecode: string
+    debug: any
+    /** Source file -> hash of its text. */
+    hashes: Record<string, string>
+}
+
+/** An image kept from an earlier run, if every source is still what it was. */
+function recallImage(name: string, root: string): Image | undefined {
+    const octets = recall(name)
+    if (!octets) return undefined
+    try {
+        const kept: Kept = JSON.parse(octets.toString("utf8"))
+        for (const [file, hash] of Object.entries(kept.hashes))
+            if (hashOf(readFileSync(resolve(root, file), "utf8")) !== hash) return undefined
+        return imageOf(Buffer.from(kept.bytecode, "base64"), kept.debug)
+    } catch {
+        return undefined
+    }
+}
+
+function imageOf(bytecode: Uint8Array, debug: any): Image {
+    const sources = debug.sources.map((source: { path: string }) => source.path)
+    return {
+        bytecode,
+        debug,
+        sizes: debug.sizes,
+        sources: sources.filter((path: string) => !path.startsWith("node_modules/")),
+    }
 }
 
 /**
  * Compiles `entry` (path relative to the root, or absolute) and has the VM verify the result. Nothing is
- * written anywhere and the current folder does not matter: the compiler's own library files are served
- * from memory, so any number of processes may compile at once. Throws `CompileError`.
+ * written but `.plomb/cache`, and the current folder does not matter: the compiler's own library files are
+ * served from memory, so any number of processes may compile at once. Throws `CompileError`.
  */
 export async function compile(entry: string, options: CompileOptions = {}): Promise<Image> {
     const root = resolve(options.root ?? checkout)
+    const main = relative(root, resolve(root, entry))
+    const files = Object.entries(options.files ?? {})
+    const identity = { "@name": options.name ?? "plomb", "@version": options.version ?? "0.0.0" }
+    const surroundings = folderText(join(root, "boards")) + folderText(join(root, "services"))
+    const inputs = JSON.stringify([root, main, files, identity, options.flags ?? {}, cliVersion()])
+    const name = `images/${hashOf(inputs, surroundings)}.json`
+    const kept = recallImage(name, root)
+    if (kept) return kept
+
     const { compiler, addBoards, addServices } = toolchain()
     verifier ??= newVerifier()
     const vm = await verifier
-
-    const overlay = new Map<string, string>()
-    for (const [path, text] of Object.entries(options.files ?? {})) overlay.set(resolve(root, path), text)
-
+    const overlay = new Map(files.map(([path, text]) => [resolve(root, path), text]))
     const problems: Diagnostic[] = []
-    const local = { hwInfo: { "@name": options.name ?? "plomb", "@version": options.version ?? "0.0.0" } }
+    const local = { hwInfo: identity }
     addServices(root, local, problems)
     addBoards(root, local, problems)
     const config = compiler.resolveBuildConfig(local)
     const library = compiler.preludeFiles(config)
 
+    const hashes: Record<string, string> = {}
     const host: CompilerHost = {
         read(file) {
             const path = resolve(root, file)
@@ -102,7 +146,11 @@ export async function compile(entry: string, options: CompileOptions = {}): Prom
                 if (text === undefined) throw new Error(`not in the library: ${file}`)
                 return text
             }
-            return overlay.get(path) ?? readFileSync(path, "utf8")
+            const made = overlay.get(path)
+            if (made !== undefined) return made
+            const text = readFileSync(path, "utf8")
+            hashes[relative(root, path)] = hashOf(text)
+            return text
         },
         write() {},
         resolvePath: path => resolve(root, path),
@@ -118,17 +166,12 @@ export async function compile(entry: string, options: CompileOptions = {}): Prom
         },
     }
 
-    const path = resolve(root, entry)
-    if (!overlay.has(path)) readFileSync(path)
-    const result = compiler.compileWithHost(relative(root, path), host)
+    if (!overlay.has(resolve(root, main)) && !existsSync(resolve(root, main)))
+        throw new CompileError([`${main}:1 there is no such file`])
+    const result = compiler.compileWithHost(main, host)
     const lines = [...problems, ...result.diagnostics.filter(each => each.category === 1)].map(describe)
     if (!result.success || !result.binary || lines.length > 0) throw new CompileError(lines)
-    return {
-        bytecode: result.binary,
-        debug: result.dbg,
-        sizes: result.dbg.sizes,
-        sources: result.usedFiles
-            .map(file => relative(root, resolve(root, file)))
-            .filter(file => !file.startsWith("node_modules")),
-    }
+    const bytecode = Buffer.from(result.binary)
+    keep(name, JSON.stringify({ bytecode: bytecode.toString("base64"), debug: result.dbg, hashes } satisfies Kept))
+    return imageOf(bytecode, result.dbg)
 }

@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs"
 import Module, { createRequire } from "node:module"
 import { dirname } from "node:path"
+import { keep, recall } from "./cache.ts"
 
 /** The parts of the stock DeviceScript compiler that are used here. */
 export interface Compiler {
@@ -51,14 +52,18 @@ export interface Toolchain {
     addBoards(folder: string, config: { hwInfo: object }, errors: Diagnostic[]): void
 }
 
-const bundleFile = createRequire(import.meta.url).resolve("@devicescript/cli/built/devicescript-cli.cjs")
+const require = createRequire(import.meta.url)
+const bundleFile = require.resolve("@devicescript/cli/built/devicescript-cli.cjs")
 
-let bundleText: string | undefined
+/** Version of the stock toolchain. */
+export function cliVersion(): string {
+    return require("@devicescript/cli/package.json").version
+}
+
 let loaded: Toolchain | undefined
 
 function bundle(): string {
-    bundleText ??= readFileSync(bundleFile, "utf8")
-    return bundleText
+    return readFileSync(bundleFile, "utf8")
 }
 
 /**
@@ -77,7 +82,6 @@ export function toolchain(): Toolchain {
         bundleFile,
     )
     loaded = shell.exports as Toolchain
-    bundleText = undefined
     return loaded
 }
 
@@ -85,6 +89,8 @@ let vmOctets: Uint8Array | undefined
 
 /** The stock VM as the CLI carries it: WebAssembly, the same C code as on a board. */
 export function vmBinary(): Uint8Array {
+    const name = `vm-${cliVersion()}.wasm`
+    vmOctets ??= recall(name)
     if (vmOctets) return vmOctets
     const text = bundle()
     const mark = 'wasmBinaryFile = "data:application/octet-stream;base64,'
@@ -92,6 +98,6 @@ export function vmBinary(): Uint8Array {
     if (start < 0) throw new Error("no VM in the DeviceScript CLI; is it version 2.16.4?")
     const end = text.indexOf('"', start + mark.length)
     vmOctets = Buffer.from(text.slice(start + mark.length, end), "base64")
-    if (loaded) bundleText = undefined
+    keep(name, vmOctets)
     return vmOctets
 }
