@@ -1,0 +1,235 @@
+import { createHash } from "node:crypto"
+import type { Evidence } from "../evidence/format.ts"
+import { isoOf, judgeChain } from "./chain.ts"
+import { type PublicKey, verifyBoth } from "./curves.ts"
+import type { Findings, Link } from "./findings.ts"
+import { deviations, entryOf, numberOf, obis, profileIds, type SignedItem, textOctets } from "./signed-list.ts"
+import type { SmlFile } from "./sml-file.ts"
+import { intOf } from "./sml-tlv.ts"
+
+/** By what a reading is judged. */
+export interface Judgement {
+    /** PEM certificates of the institute. */
+    anchors: string[]
+    /** A key the person vouches for, instead of a chain: the weaker verdict. */
+    key?: PublicKey
+    /** UTC seconds: judge certificates and revocation as of this moment. */
+    atSeconds?: number
+}
+
+const listClause = "PLOMB-SL/1"
+const skewSeconds = 300
+
+/** 0.1 Wh as Wh, exactly. */
+export function wattHours(tenths: bigint): string {
+    return `${tenths / 10n}.${tenths % 10n} Wh`
+}
+
+/** The status bits that speak against the value itself, and the one that a person should know of. */
+function judgeStatus(findings: Findings, word: bigint, place: string): void {
+    const bits: [number, string][] = [
+        [1, "the terminal cover or seal is open"],
+        [2, "the measuring front end has a fault"],
+        [4, "the meter is not calibrated"],
+    ]
+    const set = bits.filter(([bit]) => (word >> BigInt(bit)) & 1n).map(([, text]) => text)
+    findings.check(
+        set.length === 0,
+        "state of the meter",
+        `${listClause}, status word`,
+        place,
+        "sealed, calibrated, no fault",
+        set.join("; ") || `status word ${word.toString(16).padStart(8, "0")}`,
+    )
+}
+
+/** Judges one signed list or profile row inside a file whose frame was judged already. */
+export function judgeItem(
+    findings: Findings,
+    file: SmlFile,
+    item: SignedItem,
+    evidence: Evidence,
+    judgement: Judgement,
+): { reading: Record<string, string>; link?: Link; key?: PublicKey } {
+    const { payload } = file
+    const place = `message ${item.messageNumber}`
+    const at = (offset: number) => `${place}, file offset ${file.fileOffset(offset)}`
+    const serverId = item.serverId.toString("hex")
+    const wanted = profileIds[item.kind]
+    const profile = textOctets(payload, item, obis.profile)
+        ?.toString("latin1")
+        .replace(/[^ -~]/g, "?")
+        .slice(0, 40)
+    findings.check(profile === wanted, "signing profile", wanted, place, wanted, profile ?? "none")
+    const wrong = deviations(payload, item)
+    for (const { at: offset, what, expected, came } of wrong)
+        findings.failed("structure of the signed list", wanted, `${at(offset)}, ${what}`, expected, came)
+    if (wrong.length === 0)
+        findings.proved(
+            "structure of the signed list",
+            wanted,
+            place,
+            "every field in its place, type and unit",
+            "so it is",
+        )
+
+    const quality = numberOf(payload, item, obis.timeQuality)
+    const timed = quality === 2n && item.time?.tag === 2
+    const receivedSeconds = judgement.atSeconds ?? Date.parse(evidence.receivedAt) / 1000
+    const moment = item.valTime?.tag === 2 ? item.valTime.seconds : item.time?.seconds
+    const atSeconds = judgement.atSeconds ?? (timed ? moment! : receivedSeconds)
+    const atText =
+        judgement.atSeconds !== undefined ? "the moment you named" : timed ? "the reading's time" : "the day of receipt"
+
+    let key = judgement.key
+    if (key) {
+        findings.unshown(
+            "certificate chain",
+            "RFC 5280 6.1",
+            "key",
+            "a chain to the institute",
+            "the bare key you named: whose it is, you vouch for",
+        )
+    } else {
+        const leaf = judgeChain(findings, {
+            chain: evidence.chain,
+            crls: evidence.crls,
+            anchors: judgement.anchors,
+            serverId,
+            atSeconds,
+            atText,
+            receivedSeconds,
+        })
+        key = leaf?.key
+    }
+    let signed = false
+    const clause = `${wanted}; FIPS 186-5 6.4.2`
+    const signaturePlace = at(item.signatureNode.start)
+    const expected = `r|s over the ${item.signed.length} octets as sent`
+    if (item.signature.length !== 64)
+        findings.failed(
+            "signature",
+            clause,
+            signaturePlace,
+            "64 octets r|s",
+            item.signature.length ? `${item.signature.length}` : "no signature",
+        )
+    else if (!key) findings.missing("signature", clause, signaturePlace, expected, "no key to check it with")
+    else {
+        const result = verifyBoth(key, item.signed, item.signature)
+        signed = result.holds
+        findings.check(signed, "signature", clause, signaturePlace, expected, result.text)
+    }
+
+    const custody = numberOf(payload, item, obis.keyProtection)
+    const custodyPlace = `${place}, key protection`
+    if (custody === 1n)
+        findings.proved(
+            "key custody",
+            `${wanted}, key protection`,
+            custodyPlace,
+            "a key made in and never out of a secure element",
+            "the signed list says so",
+        )
+    else
+        findings.unshown(
+            "key custody",
+            `${wanted}, key protection`,
+            custodyPlace,
+            "a key in a secure element",
+            custody === 0n ? "a key in software" : "no statement",
+        )
+
+    const index = numberOf(payload, item, obis.secondsIndex)
+    const texts = ["the clock was never set", "the clock stopped since it was set"]
+    if (timed) {
+        const limit = Date.parse(evidence.receivedAt) / 1000 + skewSeconds
+        const made = item.time!.seconds
+        findings.proved(
+            "time",
+            `${wanted}, time quality`,
+            `${place}, sensor time`,
+            "a clock that was set and ran since",
+            isoOf(moment!),
+        )
+        findings.check(
+            made <= limit,
+            "time of receipt",
+            "evidence file",
+            "receivedAt",
+            `not before the meter's ${isoOf(made)}`,
+            evidence.receivedAt,
+        )
+    } else
+        findings.missing(
+            "time",
+            `${wanted}, time quality`,
+            `${place}, sensor time`,
+            "a clock that was set and ran since",
+            `${texts[Number(quality ?? -1n)] ?? "no statement"}; seconds index ${index ?? "unknown"}`,
+        )
+
+    const word = numberOf(payload, item, obis.status)
+    if (item.kind === "list") {
+        if (word !== undefined) judgeStatus(findings, word, `${place}, status word`)
+        const software = textOctets(payload, item, obis.software)
+            ?.toString("utf8")
+            .replace(/[^\p{L}\p{N} .,:_+-]/gu, "?")
+            .slice(0, 80)
+        const checksum = textOctets(payload, item, obis.checksum)
+        if (software && checksum?.some(each => each !== 0))
+            findings.proved(
+                "software identification",
+                `${listClause}; MID annex I 7.6`,
+                place,
+                "name and checksum inside the signed octets",
+                `${software}, SHA-256 ${checksum.toString("hex")}`,
+            )
+        else
+            findings.missing(
+                "software identification",
+                `${listClause}; MID annex I 7.6`,
+                place,
+                "name and checksum inside the signed octets",
+                software ? "no checksum" : "none",
+            )
+    }
+
+    const pagination = numberOf(payload, item, obis.pagination)
+    const drawn = numberOf(payload, item, obis.drawn)
+    const fedIn = numberOf(payload, item, obis.fedIn)
+    const previous = textOctets(payload, item, obis.previousHash)
+    const reading: Record<string, string> = { meter: serverId.toUpperCase() }
+    reading.time = timed ? isoOf(moment!) : `not known (seconds index ${index ?? "?"}, received ${evidence.receivedAt})`
+    if (pagination !== undefined) reading.pagination = String(pagination)
+    for (const [code, name] of [
+        [obis.drawn, "1-0:1.8.0"],
+        [obis.drawn1, "1-0:1.8.1"],
+        [obis.drawn2, "1-0:1.8.2"],
+        [obis.fedIn, "1-0:2.8.0"],
+    ]) {
+        const value = numberOf(payload, item, code)
+        if (value !== undefined) reading[name] = wattHours(value)
+    }
+    const power = entryOf(item, obis.power)?.value
+    if (power?.type === "int") {
+        const tenths = intOf(payload, power, "power")
+        const size = tenths < 0n ? -tenths : tenths
+        reading["1-0:16.7.0"] = `${tenths < 0n ? "-" : ""}${size / 10n}.${size % 10n} W`
+    }
+    if (word !== undefined) reading.status = word.toString(16).padStart(8, "0")
+    if (pagination === undefined || index === undefined || drawn === undefined || fedIn === undefined || !previous)
+        return { reading, key }
+    const link: Link = {
+        serverId,
+        pagination: Number(pagination),
+        secondsIndex: Number(index),
+        atSeconds: timed ? moment : undefined,
+        drawn,
+        fedIn,
+        hash: createHash("sha256").update(item.signed).digest("hex"),
+        previousHash: previous.toString("hex"),
+        signed,
+    }
+    return { reading, link, key }
+}

@@ -1,0 +1,252 @@
+import type { SmlFile, SmlMessage } from "./sml-file.ts"
+import { anyList, describe, intOf, listOf, octetsOf, SmlDamage, type SmlNode, uintOf } from "./sml-tlv.ts"
+
+/** One row of a valList or period_List. */
+export interface Entry {
+    /** Hex of the six OBIS octets. */
+    obis: string
+    node: SmlNode
+    value: SmlNode
+    unit?: number
+    scaler?: number
+    status?: SmlNode
+}
+
+/** A signed list or profile row, as sent. */
+export interface SignedItem {
+    kind: "list" | "profile row"
+    message: SmlMessage
+    messageNumber: number
+    serverId: Buffer
+    /** The octets the signature covers. */
+    signed: Buffer
+    signature: Buffer
+    signatureNode: SmlNode
+    listName: Buffer
+    /** SML_Time of the sensor: tag 1 secIndex, 2 timestamp. */
+    time?: { tag: number; seconds: number; node: SmlNode }
+    /** Profile rows: end of the period. */
+    valTime?: { tag: number; seconds: number; node: SmlNode }
+    entries: Entry[]
+}
+
+/** A deviation from the profile: payload offset, which entry, expected, came. */
+export interface Deviation {
+    at: number
+    what: string
+    expected: string
+    came: string
+}
+
+/** The profile's row: OBIS in hex, name, type, octets of its value (0: any), unit and scaler where they are laid down. */
+type Row = [obis: string, name: string, type: SmlNode["type"], width: number, unit?: number, scaler?: number]
+
+/** OBIS codes of the profile, in hex. */
+export const obis = {
+    profile: "8181c7f001ff",
+    pagination: "8181c7f002ff",
+    secondsIndex: "810060080001",
+    timeQuality: "8181c7f003ff",
+    drawn: "0100010800ff",
+    drawn1: "0100010801ff",
+    drawn2: "0100010802ff",
+    fedIn: "0100020800ff",
+    power: "0100100700ff",
+    status: "0100600500ff",
+    software: "010000020000",
+    checksum: "0100605a0201",
+    keyProtection: "8181c7f004ff",
+    previousHash: "8181c7f005ff",
+}
+
+const listRows: Row[] = [
+    [obis.profile, "profile identifier", "octets", 10],
+    [obis.pagination, "pagination", "uint", 4],
+    [obis.secondsIndex, "seconds index", "uint", 4],
+    [obis.timeQuality, "time quality", "uint", 1],
+    [obis.drawn, "1-0:1.8.0 energy drawn", "uint", 8, 30, -1],
+    [obis.drawn1, "1-0:1.8.1 energy drawn, tariff 1", "uint", 8, 30, -1],
+    [obis.drawn2, "1-0:1.8.2 energy drawn, tariff 2", "uint", 8, 30, -1],
+    [obis.fedIn, "1-0:2.8.0 energy fed in", "uint", 8, 30, -1],
+    [obis.power, "1-0:16.7.0 active power", "int", 4, 27, -1],
+    [obis.status, "status word", "uint", 4],
+    [obis.software, "software identification", "octets", 0],
+    [obis.checksum, "software checksum", "octets", 32],
+    [obis.keyProtection, "key protection", "uint", 1],
+    [obis.previousHash, "hash of the previous signed list", "octets", 32],
+]
+
+const periodRows: Row[] = [
+    [obis.profile, "profile identifier", "octets", 10, 255, 0],
+    [obis.pagination, "pagination", "uint", 4, 255, 0],
+    [obis.secondsIndex, "seconds index", "uint", 4, 255, 0],
+    [obis.timeQuality, "time quality", "uint", 1, 255, 0],
+    [obis.drawn, "1-0:1.8.0 energy drawn", "uint", 8, 30, -1],
+    [obis.fedIn, "1-0:2.8.0 energy fed in", "uint", 8, 30, -1],
+    [obis.keyProtection, "key protection", "uint", 1, 255, 0],
+    [obis.previousHash, "hash of the previous signed list", "octets", 32, 255, 0],
+]
+
+/** The names of the profile's two kinds and what they must say of themselves. */
+export const profileIds = { list: "PLOMB-SL/1", "profile row": "PLOMB-SP/1" }
+
+/** Hex of an OBIS code in the usual form A-B:C.D.E*F. */
+export function obisText(hexCode: string): string {
+    const [a, b, c, d, e, f] = Buffer.from(hexCode, "hex")
+    return `${a}-${b}:${c}.${d}.${e}${f === 255 ? "" : `*${f}`}`
+}
+
+function readTime(payload: Buffer, node: SmlNode, what: string): SignedItem["time"] {
+    if (node.type === "absent") return undefined
+    const [tag, value] = listOf(node, 2, what)
+    const kind = Number(uintOf(payload, tag, `${what}: tag`, 1))
+    if (kind === 3) {
+        const [timestamp] = listOf(value, 3, `${what}: localTimestamp`)
+        return { tag: kind, seconds: Number(uintOf(payload, timestamp, what, 4)), node }
+    }
+    if (kind !== 1 && kind !== 2) throw new SmlDamage(tag.start, `${what}: tag 1, 2 or 3`, `${kind}`)
+    return { tag: kind, seconds: Number(uintOf(payload, value, what, 4)), node }
+}
+
+function readEntry(payload: Buffer, node: SmlNode, kind: SignedItem["kind"]): Entry {
+    const width = kind === "list" ? 7 : 5
+    const items = listOf(node, width, kind === "list" ? "ListEntry" : "PeriodEntry")
+    const [unit, scaler, value] = kind === "list" ? items.slice(3) : items.slice(1)
+    const name = octetsOf(payload, items[0], "objName")
+    if (name.length !== 6) throw new SmlDamage(items[0].start, "objName: 6 octets", `${name.length}`)
+    const entry: Entry = { obis: name.toString("hex"), node, value }
+    if (value.type === "absent") throw new SmlDamage(value.start, "a value", "nothing")
+    if (unit.type !== "absent") entry.unit = Number(uintOf(payload, unit, "unit", 1))
+    if (scaler.type !== "absent") entry.scaler = Number(intOf(payload, scaler, "scaler", 1))
+    if (kind === "list" && items[1].type !== "absent") entry.status = items[1]
+    return entry
+}
+
+/** Reads message `index` of the file as a GetList.Res or GetProfileList.Res; throws `SmlDamage` for wrong fields. */
+export function readSignedItem(file: SmlFile, index: number): SignedItem | undefined {
+    const { payload } = file
+    const message = file.messages[index]
+    if (message.tag === 0x0701) {
+        const items = listOf(message.body, 7, "GetList.Res")
+        octetsOf(payload, items[0], "clientId")
+        return {
+            kind: "list",
+            message,
+            messageNumber: index + 1,
+            serverId: octetsOf(payload, items[1], "serverId"),
+            listName: octetsOf(payload, items[2], "listName"),
+            time: readTime(payload, items[3], "actSensorTime"),
+            entries: anyList(items[4], "valList").map(node => readEntry(payload, node, "list")),
+            signature: octetsOf(payload, items[5], "listSignature"),
+            signatureNode: items[5],
+            // From the first octet of serverId to the last of valList, type-length octets included.
+            signed: payload.subarray(items[1].start, items[4].end),
+        }
+    }
+    if (message.tag === 0x0401) {
+        const items = listOf(message.body, 9, "GetProfileList.Res")
+        const path = anyList(items[3], "parameterTreePath").map(node => octetsOf(payload, node, "parameterTreePath"))
+        uintOf(payload, items[2], "regPeriod", 4)
+        uintOf(payload, items[5], "status", 8)
+        return {
+            kind: "profile row",
+            message,
+            messageNumber: index + 1,
+            serverId: octetsOf(payload, items[0], "serverId"),
+            listName: Buffer.concat(path),
+            time: readTime(payload, items[1], "actTime"),
+            valTime: readTime(payload, items[4], "valTime"),
+            entries: anyList(items[6], "period_List").map(node => readEntry(payload, node, "profile row")),
+            signature: octetsOf(payload, items[8], "periodSignature"),
+            signatureNode: items[8],
+            signed: payload.subarray(items[0].start, items[6].end),
+        }
+    }
+    return undefined
+}
+
+/** The item's entry of that OBIS code. */
+export function entryOf(item: SignedItem, code: string): Entry | undefined {
+    return item.entries.find(entry => entry.obis === code)
+}
+
+/** An unsigned value of the item, undefined where there is none. */
+export function numberOf(payload: Buffer, item: SignedItem, code: string): bigint | undefined {
+    const value = entryOf(item, code)?.value
+    return value?.type === "uint" ? uintOf(payload, value, code) : undefined
+}
+
+/** An octet string of the item, undefined where there is none. */
+export function textOctets(payload: Buffer, item: SignedItem, code: string): Buffer | undefined {
+    const value = entryOf(item, code)?.value
+    return value?.type === "octets" ? octetsOf(payload, value, code) : undefined
+}
+
+/** Everything in which the item departs from PLOMB-SL/1 or PLOMB-SP/1, field by field. */
+export function deviations(payload: Buffer, item: SignedItem): Deviation[] {
+    const found: Deviation[] = []
+    const { entries, kind } = item
+    const rows = kind === "list" ? listRows : periodRows
+    const say = (at: number, what: string, expected: string, came: string) => found.push({ at, what, expected, came })
+    rows.forEach(([code, name, type, width, unit, scaler], i) => {
+        const entry = entries[i]
+        const what = `entry ${i + 1}`
+        if (entry?.obis !== code) {
+            const came = entry ? obisText(entry.obis) : "no entry"
+            say(entry?.node.start ?? item.signatureNode.start, what, `${obisText(code)} ${name}`, came)
+            return
+        }
+        const octets = entry.value.end - entry.value.valueStart
+        // Integers at full nominal width: a shortened one is another device's habit.
+        if (entry.value.type !== type || (width && octets !== width))
+            say(
+                entry.value.start,
+                `${what} ${name}`,
+                `${type}${width ? ` of ${width} octets` : ""}`,
+                describe(entry.value),
+            )
+        if (unit !== undefined && (entry.unit !== unit || entry.scaler !== scaler))
+            say(
+                entry.node.start,
+                `${what} ${name}`,
+                `unit ${unit}, scaler ${scaler}`,
+                `unit ${entry.unit}, scaler ${entry.scaler}`,
+            )
+    })
+    if (entries.length > rows.length)
+        say(entries[rows.length].node.start, `entry ${rows.length + 1}`, `${rows.length} entries`, `${entries.length}`)
+    const name = kind === "list" ? "0100620affff" : "8181c78611ff"
+    if (item.listName.toString("hex") !== name)
+        say(
+            item.message.body.start,
+            kind === "list" ? "listName" : "parameterTreePath",
+            name,
+            item.listName.toString("hex").slice(0, 60) || "nothing",
+        )
+    if (item.serverId.length !== 10)
+        say(item.message.body.start, "serverId", "10 octets (DIN 43863-5)", `${item.serverId.length}`)
+    const quality = numberOf(payload, item, obis.timeQuality)
+    if (quality !== undefined && quality > 2n) say(item.message.body.start, "time quality", "0, 1 or 2", `${quality}`)
+    const wanted = quality === 2n ? 2 : 1
+    if (item.time?.tag !== wanted)
+        say(
+            item.time?.node.start ?? item.message.body.start,
+            "sensor time",
+            wanted === 2
+                ? "a timestamp (tag 2), as the clock is set"
+                : "a seconds index (tag 1), as the clock is not set",
+            item.time ? `tag ${item.time.tag}` : "nothing",
+        )
+    if (kind === "list") {
+        const status = entryOf(item, obis.drawn)?.status
+        const word = numberOf(payload, item, obis.status)
+        if (status?.type !== "uint" || uintOf(payload, status, "status") !== word)
+            say(
+                status?.start ?? item.message.body.start,
+                "status of 1-0:1.8.0",
+                `the status word ${word ?? ""}`,
+                status ? describe(status) : "nothing",
+            )
+    }
+    return found
+}
