@@ -162,8 +162,16 @@ export enum Code {
     RecordDamaged = 4700,
     /** No key is held. */
     KeyAbsent = 4710,
+    /** The peer or the network said no to a connection. */
+    LinkRefused = 4900,
+    /** Nothing came for too long: no connection, or no answer from the bridge. */
+    LinkTimeout = 4901,
+    /** The connection ended while octets were being sent. */
+    LinkLost = 4902,
     /** The certificate is not for the key that this device made. */
     CertificateForOtherKey = 3800,
+    /** Something else is under way; ask again. */
+    Busy = 4701,
     /** Calibration is closed; opening it again needs an order of the calibration authority. */
     AlreadyCalibrated = 5800,
 }
