@@ -19,8 +19,9 @@ export class JacdacBus implements I2cBus {
 
     constructor() {
         this.role = new ds.I2C("chips")
+        const self = this
         this.role.report().subscribe(packet => {
-            if (packet.serviceCommand === 0x80) this.answer = packet.payload
+            if (packet.serviceCommand === 0x80) self.answer = packet.payload
         })
     }
 

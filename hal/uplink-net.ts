@@ -38,7 +38,8 @@ export class NetUplink implements Uplink {
         this.reason = ""
         this.state = opening
         const dsx = ds as any
-        dsx._socketOnEvent = (event: string, arg: any) => this.onEvent(event, arg)
+        const self = this
+        dsx._socketOnEvent = (event: string, arg: any) => self.onEvent(event, arg)
         const result: number = dsx._socketOpen(host, port)
         if (result === 0 && this.state === opening) this.wait(timeoutMs)
         if (this.state === open) return
