@@ -44,7 +44,13 @@ export interface ReadingFields {
 /** 2026-11-22T14:00:00Z */
 export const noon = Date.UTC(2026, 10, 22, 14, 0, 0) / 1000
 
-function entry(obis: string, value: Buffer, unit = absent, scaler = absent, status = absent): Buffer {
+function entry(
+    obis: string,
+    value: Buffer,
+    unit: Buffer = absent,
+    scaler: Buffer = absent,
+    status: Buffer = absent,
+): Buffer {
     return list(octets(obis), status, absent, unit, scaler, value, absent)
 }
 

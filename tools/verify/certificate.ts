@@ -1,6 +1,6 @@
 import { X509Certificate } from "node:crypto"
 import { keyFromSpki, type PublicKey, verifyBoth, widthOf } from "./curves.ts"
-import { DerDamage, type DerNode, demand, inside, oidOf, readDer, timeOf, valueOf, whole } from "./der.ts"
+import { contentOf, DerDamage, type DerNode, demand, inside, oidOf, readDer, timeOf, whole } from "./der.ts"
 
 /** What the verifier needs of an X.509v3 certificate (RFC 5280 clause 4.1). Times are UTC seconds. */
 export interface Certificate {
@@ -61,12 +61,12 @@ function nameText(name: DerNode): string {
         for (const attribute of inside(set)) {
             const [type, value] = inside(attribute)
             if (type && value && oidOf(type) === commonName)
-                return valueOf(value)
+                return contentOf(value)
                     .toString("utf8")
                     .replace(/[^\p{L}\p{N} .,:_-]/gu, "?")
                     .slice(0, 80)
         }
-    return valueOf(name).toString("hex").slice(0, 80)
+    return contentOf(name).toString("hex").slice(0, 80)
 }
 
 function readExtensions(node: DerNode | undefined): Certificate["extensions"] {
@@ -74,16 +74,16 @@ function readExtensions(node: DerNode | undefined): Certificate["extensions"] {
     if (!node) return extensions
     for (const extension of inside(demand(inside(node)[0], 0x30, "extensions"))) {
         const parts = inside(extension)
-        const critical = parts.length === 3 && demand(parts[1], 1, "critical") && valueOf(parts[1])[0] === 0xff
+        const critical = parts.length === 3 && demand(parts[1], 1, "critical") && contentOf(parts[1])[0] === 0xff
         const oid = oidOf(demand(parts[0], 6, "extension id"))
         if (extensions.has(oid)) throw new DerDamage(extension.start, `extension ${oid} twice`)
-        extensions.set(oid, { critical, value: valueOf(demand(parts[parts.length - 1], 4, "extension value")) })
+        extensions.set(oid, { critical, value: contentOf(demand(parts[parts.length - 1], 4, "extension value")) })
     }
     return extensions
 }
 
 function bitsOf(value: Buffer): Set<number> {
-    const octets = valueOf(demand(readDer(value), 3, "keyUsage"))
+    const octets = contentOf(demand(readDer(value), 3, "keyUsage"))
     const bits = new Set<number>()
     for (let bit = 0; bit < 8 * (octets.length - 1); ++bit)
         if (octets[1 + (bit >> 3)] & (0x80 >> (bit & 7))) bits.add(bit)
@@ -97,7 +97,7 @@ function signedParts(der: Buffer) {
     const [tbs, algorithm, bits, more] = inside(outer)
     if (more) throw new DerDamage(more.start, "nothing more was expected")
     const algorithmOid = oidOf(demand(inside(demand(algorithm, 0x30, "signatureAlgorithm"))[0], 6, "algorithm"))
-    const bitString = valueOf(demand(bits, 3, "signatureValue"))
+    const bitString = contentOf(demand(bits, 3, "signatureValue"))
     if (bitString[0] !== 0) throw new DerDamage(bits.start, "a bit string of whole octets was expected")
     return { tbs: demand(tbs, 0x30, "the signed part"), algorithm, algorithmOid, signature: bitString.subarray(1) }
 }
@@ -108,7 +108,7 @@ function sameAlgorithm(inner: DerNode, outer: DerNode): void {
 }
 
 function serialOf(node: DerNode): string {
-    return valueOf(demand(node, 2, "serialNumber")).toString("hex")
+    return contentOf(demand(node, 2, "serialNumber")).toString("hex")
 }
 
 /** Reads a certificate; throws `DerDamage`. OpenSSL (node:crypto) must be able to read it too. */
@@ -120,7 +120,7 @@ export function readCertificate(der: Buffer): Certificate {
     }
     const { tbs, algorithm, algorithmOid, signature } = signedParts(der)
     const fields = inside(tbs)
-    const version = fields[0]?.tag === 0xa0 ? valueOf(demand(inside(fields.shift()!)[0], 2, "version"))[0] + 1 : 1
+    const version = fields[0]?.tag === 0xa0 ? contentOf(demand(inside(fields.shift()!)[0], 2, "version"))[0] + 1 : 1
     const [serial, inner, issuer, validity, subject, spki, ...rest] = fields
     sameAlgorithm(demand(inner, 0x30, "signature"), algorithm)
     const [notBefore, notAfter] = inside(demand(validity, 0x30, "validity"))
@@ -144,9 +144,9 @@ export function readCertificate(der: Buffer): Certificate {
     const constraints = extensions.get("2.5.29.19")
     if (constraints) {
         const parts = inside(demand(readDer(constraints.value), 0x30, "basicConstraints"))
-        if (parts[0]?.tag === 1) certificate.isCa = valueOf(parts.shift()!)[0] === 0xff
+        if (parts[0]?.tag === 1) certificate.isCa = contentOf(parts.shift()!)[0] === 0xff
         if (parts[0]) {
-            const octets = valueOf(demand(parts[0], 2, "pathLenConstraint"))
+            const octets = contentOf(demand(parts[0], 2, "pathLenConstraint"))
             if (octets.length < 1 || octets.length > 2 || octets[0] >= 0x80)
                 throw new DerDamage(parts[0].start, "a small path length")
             certificate.pathLength = octets.readUIntBE(0, octets.length)
@@ -176,9 +176,9 @@ export function readCrl(der: Buffer): RevocationList {
             }
             for (const extension of extensions ? inside(extensions) : []) {
                 const parts = inside(extension)
-                const value = readDer(valueOf(demand(parts[parts.length - 1], 4, "extension value")))
+                const value = readDer(contentOf(demand(parts[parts.length - 1], 4, "extension value")))
                 const oid = oidOf(demand(parts[0], 6, "extension id"))
-                if (oid === "2.5.29.21") details.reason = valueOf(demand(value, 10, "reasonCode"))[0]
+                if (oid === "2.5.29.21") details.reason = contentOf(demand(value, 10, "reasonCode"))[0]
                 if (oid === "2.5.29.24") details.invalidFrom = timeOf(value)
             }
             revoked.set(serialOf(serial), details)
@@ -203,7 +203,7 @@ export function rawSignature(der: Buffer, width: number): Buffer | undefined {
         const parts = inside(outer)
         if (outer.end !== der.length || parts.length !== 2) return undefined
         const padded = parts.map(part => {
-            const digits = valueOf(demand(part, 2, "an integer"))
+            const digits = contentOf(demand(part, 2, "an integer"))
             if (digits.length === 0 || digits[0] >= 0x80) throw new DerDamage(part.start, "a positive integer")
             if (digits.length > 1 && digits[0] === 0 && digits[1] < 0x80) throw new DerDamage(part.start, "padding")
             const from = digits[0] === 0 ? 1 : 0

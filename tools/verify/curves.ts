@@ -151,8 +151,8 @@ export function widthOf(curve: string): number | undefined {
 /** A curve's usual name from one of its other names; the name itself where it has none. */
 export function curveName(name: string): string {
     const plain = name.toLowerCase().replace(/[-_]/g, "")
-    const aliases: Record<string, string> = { prime256v1: "secp256r1", prime192v1: "secp192r1", p256: "secp256r1" }
-    if (aliases[plain]) return aliases[plain]
+    if (plain === "prime256v1" || plain === "p256") return "secp256r1"
+    if (plain === "prime192v1" || plain === "p192") return "secp192r1"
     const brainpool = /^brainpoolp?(\d{3})r1$/.exec(plain)
     if (brainpool) return `brainpoolP${brainpool[1]}r1`
     return plain

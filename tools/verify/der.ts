@@ -64,13 +64,13 @@ export function whole(node: DerNode): Buffer {
 }
 
 /** The element's value octets. */
-export function valueOf(node: DerNode): Buffer {
+export function contentOf(node: DerNode): Buffer {
     return node.octets.subarray(node.valueStart, node.end)
 }
 
 /** UTCTime or GeneralizedTime in the only forms RFC 5280 clause 4.1.2.5 allows; UTC seconds. */
 export function timeOf(node: DerNode): number {
-    const text = valueOf(node).toString("latin1")
+    const text = contentOf(node).toString("latin1")
     const match =
         node.tag === 0x17
             ? /^(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)Z$/.exec(text)
@@ -90,7 +90,7 @@ export function timeOf(node: DerNode): number {
 export function oidOf(node: DerNode): string {
     const arcs: number[] = []
     let arc = 0
-    for (const octet of valueOf(demand(node, 6, "an object identifier"))) {
+    for (const octet of contentOf(demand(node, 6, "an object identifier"))) {
         arc = arc * 128 + (octet & 127)
         if (arc > Number.MAX_SAFE_INTEGER) throw new DerDamage(node.start, "an object identifier too large")
         if (octet < 128) {

@@ -127,6 +127,8 @@ export function judgeEvidence(source: string, evidence: Evidence, judgement: Jud
             reading,
             link,
             proof: {
+                sml: evidence.sml,
+                chain: evidence.chain,
                 signed: item.signed,
                 signature: item.signature,
                 keyPem: key && !("refused" in key) ? key.pem : undefined,
@@ -136,23 +138,15 @@ export function judgeEvidence(source: string, evidence: Evidence, judgement: Jud
 }
 
 /** Judges the text of an evidence file; a text that is none is a finding, not an error. */
-export function judgeEvidenceText(
-    source: string,
-    text: string,
-    judgement: Judgement,
-): { verdicts: Verdict[]; evidence?: Evidence } {
+export function judgeEvidenceText(source: string, text: string, judgement: Judgement): Verdict[] {
     try {
         const evidence = parseEvidence(text)
-        return { verdicts: judgeEvidence(source, evidence, judgement), evidence }
+        return judgeEvidence(source, evidence, judgement)
     } catch (error) {
         if (!(error instanceof EvidenceError)) throw error
         const findings = new Findings()
         findings.failed("evidence file", "plomb-evidence/1", error.field, error.expected, error.came)
         const statement = statementOf("not proof", findings, {})
-        return {
-            verdicts: [
-                { source, kind: "plomb evidence", name: "not proof", statement, findings: findings.list, reading: {} },
-            ],
-        }
+        return [{ source, kind: "plomb evidence", name: "not proof", statement, findings: findings.list, reading: {} }]
     }
 }

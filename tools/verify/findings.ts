@@ -78,6 +78,10 @@ export interface SignedOctets {
     signature: Buffer
     /** SubjectPublicKeyInfo, PEM; absent where no key is known. */
     keyPem?: string
+    /** The SML file as sent, transport frame included, where the reading came as one. */
+    sml?: Buffer
+    /** PEM certificates that came with it. */
+    chain?: string[]
 }
 
 /** The judgement of one signed thing: one signed list, one profile row, one OCMF text. */

@@ -24,7 +24,7 @@ export interface SmlFile {
     fileOffset(at: number): number
 }
 
-const escape = 0x1b1b1b1b
+const escapeWord = 0x1b1b1b1b
 const startWord = 0x01010101
 /** Largest SML file that is read, in octets. */
 export const maxFileOctets = 64 * 1024
@@ -107,7 +107,7 @@ function readMessage(payload: Buffer, at: number): SmlMessage {
 export function readSmlFile(octets: Buffer): SmlFile {
     if (octets.length > maxFileOctets)
         throw new SmlDamage(maxFileOctets, `at most ${maxFileOctets} octets`, `${octets.length}`)
-    if (octets.length < 16 || octets.readUInt32BE(0) !== escape || octets.readUInt32BE(4) !== startWord)
+    if (octets.length < 16 || octets.readUInt32BE(0) !== escapeWord || octets.readUInt32BE(4) !== startWord)
         throw new SmlDamage(0, "the start 1b1b1b1b 01010101", octets.toString("hex", 0, Math.min(8, octets.length)))
     const parts: Buffer[] = []
     // Payload offsets after which a doubled escape was undone: four octets of the file less each time.
@@ -119,7 +119,7 @@ export function readSmlFile(octets: Buffer): SmlFile {
         const found = octets.indexOf("1b1b1b1b", at, "hex")
         if (found < 0 || found + 8 > octets.length) throw new SmlDamage(octets.length, "the end 1b1b1b1b 1a", "no end")
         const word = octets.readUInt32BE(found + 4)
-        if (word === escape) {
+        if (word === escapeWord) {
             parts.push(octets.subarray(from, found + 4))
             length += found + 4 - from
             doubled.push(length)
