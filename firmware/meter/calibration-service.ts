@@ -1,8 +1,8 @@
 import * as ds from "@devicescript/core"
 import { Server, startServer } from "@devicescript/server"
+import type { EnergyFrontEnd, KeyCustody } from "../../hal/ports"
 import { Code, PlombError } from "../core/errors"
 import { cut } from "../core/octets"
-import type { EnergyFrontEnd, KeyCustody } from "../../hal/ports"
 import type { CalibrationBench } from "./calibration"
 import type { Identity } from "./identity"
 
@@ -110,7 +110,7 @@ class CalibrationServer extends Server implements ds.CalibrationServerSpec {
     fetch(offset: number): [number, Buffer] {
         const left = this.prepared.length - offset
         if (left < 0) return [Code.OutOfRange, Buffer.alloc(0)]
-        return [0, cut(this.prepared, offset, left < partSize ? left : partSize)]
+        return [0, cut(this.prepared, offset, Math.min(left, partSize))]
     }
 
     private prepare(make: () => Buffer): [number, number] {

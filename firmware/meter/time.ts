@@ -39,7 +39,7 @@ export class MeterTime {
             const reading = this.rtc.read()
             this.utc = reading.utcSeconds
             running = reading.running
-        } catch (e: any) {
+        } catch {
             this.utc = 0
         }
         if (!running && this.data[qualityAt] === TimeQuality.Set) {

@@ -1,4 +1,4 @@
-import type { MeterUnderCalibration, Measured } from "./meter.ts"
+import type { Measured, MeterUnderCalibration } from "./meter.ts"
 import { points, type ReferencePoint, type ReferenceSource, wattsOf } from "./reference.ts"
 
 /** Gain registers of the front end: 0x400000 is 1.0, 0.5 to 1.5 are permitted (ADE7953). */
@@ -49,7 +49,9 @@ async function measureSteadily(meter: MeterUnderCalibration): Promise<Measured> 
 function gain(name: string, present: number, applied: number, measured: number): number {
     const value = Math.round((present * applied) / measured)
     if (!(value >= unity / 2 && value <= (unity * 3) / 2))
-        throw new AdjustmentError(`${name}: applied ${applied}, measured ${measured}: no gain from 0.5 to 1.5 corrects that`)
+        throw new AdjustmentError(
+            `${name}: applied ${applied}, measured ${measured}: no gain from 0.5 to 1.5 corrects that`,
+        )
     return value
 }
 
@@ -95,7 +97,8 @@ export async function adjustMeter(
     records.push(lagging)
     const lag = (lagging.applied.lagDegrees * Math.PI) / 180
     const seenCosine = lagging.measured.watts / (lagging.applied.volts * lagging.applied.amperes)
-    const shiftSeconds = (Math.acos(Math.max(-1, Math.min(1, seenCosine))) - lag) / (2 * Math.PI * lagging.applied.hertz)
+    const shiftSeconds =
+        (Math.acos(Math.max(-1, Math.min(1, seenCosine))) - lag) / (2 * Math.PI * lagging.applied.hertz)
     const steps = Math.min(phaseMagnitude, Math.round(Math.abs(shiftSeconds) / phaseStepSeconds))
     let phase = 0
     let best = Math.abs(lagging.powerError)

@@ -36,7 +36,12 @@ export async function findMeter(bus: JDBus, timeoutMs: number, deviceId?: string
 }
 
 /** One request to the meter; answers the report's octets. */
-export async function request(service: JDService, command: number, payload: Uint8Array, timeoutMs: number): Promise<Buffer> {
+export async function request(
+    service: JDService,
+    command: number,
+    payload: Uint8Array,
+    timeoutMs: number,
+): Promise<Buffer> {
     try {
         const report = await service.sendCmdAwaitResponseAsync(Packet.from(command, payload), timeoutMs)
         return Buffer.from(report.data)

@@ -111,7 +111,8 @@ export class MeterUnderCalibration {
     /** Key generation, locking and software signatures take their time on a board. */
     private async command(name: string, code: number, payload: Uint8Array = Buffer.alloc(0)): Promise<Buffer> {
         const report = await this.call(code, payload, 30_000)
-        if (report.length < 4) throw new LinkError(`the answer to "${name}" has ${report.length} octets, expected 4 or more`)
+        if (report.length < 4)
+            throw new LinkError(`the answer to "${name}" has ${report.length} octets, expected 4 or more`)
         const result = report.readUInt32LE(0)
         if (result !== 0) throw new RefusedError(name, result, Code[result] ?? "unknown error")
         return report.subarray(4)

@@ -1,0 +1,57 @@
+import { Ade7953 } from "../../hal/ade7953"
+import { Ds3231 } from "../../hal/ds3231"
+import type { Machine } from "../../hal/machine"
+import { Mb85rc1mt } from "../../hal/mb85rc1mt"
+import { SmlLine } from "../../hal/rs485-link"
+import { Sc16is752 } from "../../hal/sc16is752"
+import { PlombError } from "../core/errors"
+import { platform } from "../core/platform"
+import { Answerer } from "./answer"
+import { CalibrationBench } from "./calibration"
+import { startCalibrationService } from "./calibration-service"
+import { Meter, measureForEver } from "./meter"
+
+/** How often the line is looked at: the UART's 64 octets fill in 66 ms at 9600 Bd. */
+const linePollMs = 20
+
+/** The meter image: brings up the parts, then measures, answers on the line and serves the calibration station. */
+export function start(machine: Machine): void {
+    const bus = machine.bus
+    const fram = new Mb85rc1mt(bus)
+    fram.start()
+    const rtc = new Ds3231(bus)
+    rtc.start()
+    const frontEnd = new Ade7953(bus)
+    const uart = new Sc16is752(bus)
+    uart.start()
+    const meter = new Meter(machine, fram, frontEnd, rtc)
+    const answerer = new Answerer(meter)
+    const line = new SmlLine(uart.port(0))
+    line.open()
+
+    const bench = new CalibrationBench(meter.identity, meter.trust, machine.custody, frontEnd, meter.time)
+    startCalibrationService(bench, meter.identity, machine.custody, frontEnd, () => answerer.testFile())
+    measureForEver.start(meter)
+    serveLine.start(line, answerer)
+    console.log("meter " + meter.identity.serverId().toString("hex") + " step " + meter.identity.step())
+}
+
+/** One bad file must not stop the meter: it is told in the log, and the asker hears nothing. */
+function serveLine(line: SmlLine, answerer: Answerer): void {
+    while (true) {
+        try {
+            const file = line.poll()
+            if (file) {
+                const answer = answerer.answer(file)
+                if (answer) {
+                    if (answer.delayMs > 0) platform().sleepMs(answer.delayMs)
+                    line.send(answer.file)
+                }
+            }
+        } catch (e: any) {
+            if (!(e instanceof PlombError)) throw e
+            e.print()
+        }
+        platform().sleepMs(linePollMs)
+    }
+}

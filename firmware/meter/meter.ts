@@ -1,0 +1,154 @@
+import type { Machine } from "../../hal/machine"
+import type { EnergyFrontEnd, Measurement, RealTimeClock } from "../../hal/ports"
+import { PlombError } from "../core/errors"
+import { platform } from "../core/platform"
+import { SignedListFields } from "../core/signed-list"
+import type { Store } from "../core/store"
+import { Identity, Step } from "./identity"
+import { type Issued, Issuer } from "./issuer"
+import { Registers } from "./registers"
+import { Status } from "./status"
+import { MeterTime } from "./time"
+import { TrustStore } from "./trust"
+
+/** Length of a load profile period in seconds. */
+const periodSeconds = 900
+/** Tariff 2 runs from 22:00 to 06:00 UTC; without a trusted time everything is tariff 1. */
+const tariff2From = 22 * 3600
+const tariff2To = 6 * 3600
+const daySeconds = 86400
+
+/**
+ * The meter: once a second it takes the energy from the front end, makes it durable, looks at the clock
+ * and closes load profile periods; on request it issues a signed list of what is durable.
+ */
+export class Meter {
+    readonly identity: Identity
+    readonly trust: TrustStore
+    readonly registers: Registers
+    readonly time: MeterTime
+    readonly issuer: Issuer
+    private present: Measurement
+    private frontEndRuns = false
+    private powerWasLost = true
+    private lastPeriod = -1
+
+    constructor(
+        readonly machine: Machine,
+        store: Store,
+        private readonly frontEnd: EnergyFrontEnd,
+        rtc: RealTimeClock,
+    ) {
+        this.identity = new Identity(store)
+        this.trust = new TrustStore(store)
+        this.registers = new Registers(store)
+        this.time = new MeterTime(store, rtc, this.registers.secondsIndex())
+        this.issuer = new Issuer(store, machine.custody)
+        this.present = { millivolts: 0, milliamperes: 0, milliwatts: 0, millihertz: 0, noLoad: true }
+        this.time.refresh()
+        this.lastPeriod = this.period()
+    }
+
+    /** One second's work. A front end fault is shown in the status word and met by a new start. */
+    tick(): void {
+        this.time.refresh()
+        try {
+            if (!this.frontEndRuns) {
+                this.frontEnd.start(this.identity.calibration())
+                this.frontEndRuns = true
+            }
+            this.registers.add(this.frontEnd.takeEnergy(), this.tariff())
+            this.present = this.frontEnd.measure()
+        } catch (e: any) {
+            if (!(e instanceof PlombError)) throw e
+            if (this.frontEndRuns) e.print()
+            this.frontEndRuns = false
+        }
+        this.registers.commit(this.time.secondsIndex())
+        this.closePeriod()
+    }
+
+    /** Issues a signed list of the present, durable registers. Throws `KeyAbsent` before calibration. */
+    issueList(): Issued {
+        const fields = this.fields()
+        fields.drawn1 = this.registers.tariff1()
+        fields.drawn2 = this.registers.tariff2()
+        fields.power = Math.round(this.present.milliwatts / 100)
+        fields.software = Buffer.from(this.machine.softwareIdentification)
+        fields.checksum = this.machine.softwareChecksum
+        const issued = this.issuer.issueList(fields)
+        this.powerWasLost = false
+        return issued
+    }
+
+    /** The status word, bits as in `Status`. */
+    status(): number {
+        let word = 0
+        if (!this.time.trusted()) word |= Status.TimeNotTrusted
+        if (this.machine.sealOpen()) word |= Status.SealOpen
+        if (!this.frontEndRuns) word |= Status.FrontEndFault
+        if (this.present.noLoad) word |= Status.NoLoad
+        else word |= Status.LoadPresent
+        if (this.identity.step() !== Step.Calibrated) word |= Status.Uncalibrated
+        if (this.powerWasLost) word |= Status.PowerWasLost
+        if (this.present.milliwatts < 0) word |= Status.FeedingIn
+        return word
+    }
+
+    private fields(): SignedListFields {
+        const fields = new SignedListFields()
+        fields.serverId = this.identity.serverId()
+        fields.secondsIndex = this.registers.secondsIndex()
+        fields.timeQuality = this.time.quality()
+        fields.seconds = this.time.utcSeconds()
+        fields.drawn = this.registers.total()
+        fields.fedIn = this.registers.fedIn()
+        fields.status = this.status()
+        fields.keyProtection = this.machine.custody.protection
+        return fields
+    }
+
+    /** Which period the present second lies in: of the day's grid where the time is trusted, else of the device's life. */
+    private period(): number {
+        const seconds = this.time.trusted() ? this.time.utcSeconds() : this.time.secondsIndex()
+        return Math.floor(seconds / periodSeconds)
+    }
+
+    /** Signs the row of the period that has just ended; periods the meter slept through get none. */
+    private closePeriod(): void {
+        const now = this.period()
+        if (now === this.lastPeriod) return
+        if (now === this.lastPeriod + 1 && this.identity.step() >= Step.Certified) {
+            const fields = this.fields()
+            fields.periodEnd = now * periodSeconds
+            fields.regPeriod = periodSeconds
+            // Throws where the key's holder fails: then the next second tries again.
+            this.issuer.issueRow(fields)
+        }
+        this.lastPeriod = now
+    }
+
+    private tariff(): number {
+        if (!this.time.trusted()) return 1
+        const utc = this.time.utcSeconds()
+        const second = utc - Math.floor(utc / daySeconds) * daySeconds
+        return second >= tariff2From || second < tariff2To ? 2 : 1
+    }
+}
+
+/**
+ * Runs `meter` for ever, a tick on each full second of the machine's clock. A fault of a part ends one tick,
+ * not the meter: energy not yet taken waits in the front end.
+ */
+export function measureForEver(meter: Meter): void {
+    while (true) {
+        const now = platform().millis()
+        platform().sleepMs(1000 - (now - Math.floor(now / 1000) * 1000))
+        try {
+            meter.tick()
+        } catch (e: any) {
+            if (!(e instanceof PlombError)) throw e
+            e.print()
+        }
+    }
+}

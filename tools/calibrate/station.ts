@@ -1,0 +1,163 @@
+import { createPublicKey, X509Certificate } from "node:crypto"
+import { adjustMeter } from "./adjust.ts"
+import type { Identification, MeterUnderCalibration } from "./meter.ts"
+import type { CalibrationProtocol } from "./protocol.ts"
+import type { ReferenceSource } from "./reference.ts"
+
+/** Steps a meter counts (firmware/meter/identity.ts). */
+const step = { produced: 1, adjusted: 2, keyMade: 3, certified: 4, calibrated: 5 }
+/** Slots of its trust store (firmware/meter/trust.ts). */
+const slot = { meter: 0, calibrationAuthority: 1, instituteRoot: 2, manufacturer: 3 }
+
+/** The certification side of the station; `tools/pki` is the one implementation, tests bring others. */
+export interface Certifier {
+    /** Certificates of design.md section 6, PEM. */
+    instituteRoot: string
+    calibrationAuthority: string
+    manufacturer: string
+    /** Certifies the key of a PKCS#10 request after checking it; the same request gives the same certificate again. */
+    certify(request: Buffer, serverId: string): Promise<string>
+}
+
+/** Verifies a test reading offline; answers findings. */
+export type Judge = (sml: Buffer, chain: string[]) => Promise<{ check: string; result: string }[]>
+
+export interface CalibrationJob {
+    meter: MeterUnderCalibration
+    serial: number
+    hardware: string
+    reference: ReferenceSource
+    certifier: Certifier
+    judge: Judge
+    now(): Date
+    /** A step begins; `final` says in words what can not be undone after it, or is empty. */
+    onStep(name: string, final: string): void
+    onProgress(text: string): void
+    /** What an earlier, interrupted session left; `remember` is called after each thing worth keeping. */
+    earlier?: Partial<CalibrationProtocol>
+    remember(partial: Partial<CalibrationProtocol>): Promise<void>
+}
+
+/** The meter is not one this job may calibrate. */
+export class JobError extends Error {}
+
+/** Server id of the meter with this serial number: DIN 43863-5:2012, maker PLB, electricity. */
+export function serverIdOf(serial: number): string {
+    return `0a01504c4201${serial.toString(16).padStart(8, "0")}`
+}
+
+function derOf(pem: string): Buffer {
+    return new X509Certificate(pem).raw
+}
+
+/**
+ * Calibrates one meter from wherever it stands to the end, or throws with the meter in a state from
+ * which the next run goes on. The meter itself counts the steps; the station only asks.
+ */
+export async function calibrateMeter(job: CalibrationJob): Promise<CalibrationProtocol> {
+    const { meter, certifier } = job
+    const partial: Partial<CalibrationProtocol> = {
+        steps: [],
+        startedAt: job.now().toISOString(),
+        ...job.earlier,
+    }
+    const begin = async (name: string, final = "") => {
+        job.onStep(name, final)
+        partial.steps!.push({ name, at: job.now().toISOString(), final: final !== "" })
+        await job.remember(partial)
+    }
+
+    let found = await meter.identify()
+    refuseWrongMeter(found, job)
+
+    if (found.step < step.produced) {
+        await begin("production: anchors, serial number, hardware model")
+        await meter.putCertificate(slot.instituteRoot, derOf(certifier.instituteRoot))
+        await meter.putCertificate(slot.manufacturer, derOf(certifier.manufacturer))
+        await meter.produce(job.serial, job.hardware)
+    }
+    if (found.step < step.keyMade && !(found.step === step.adjusted && partial.adjustment)) {
+        await begin("adjustment against the reference")
+        partial.adjustment = await adjustMeter(meter, job.reference, job.onProgress)
+        await job.remember(partial)
+    }
+    if (found.step < step.certified) {
+        await begin(
+            "key made inside the meter, certificate request",
+            found.keyProtection === 1
+                ? "the secure element's configuration zone is locked for ever"
+                : "the meter's key is made; it can only be erased, never read",
+        )
+        const request = await meter.makeKey()
+        const serverId = serverIdOf(job.serial)
+        await begin("certificate issued by the calibration authority")
+        const leaf = await certifier.certify(request, serverId)
+        partial.chain = [leaf, certifier.calibrationAuthority, certifier.instituteRoot]
+        await job.remember(partial)
+        await begin("certificate installed, clock set")
+        await meter.putCertificate(slot.meter, derOf(leaf))
+        await meter.putCertificate(slot.calibrationAuthority, derOf(certifier.calibrationAuthority))
+        await meter.certify(job.now())
+    }
+    if (!partial.chain)
+        throw new JobError(
+            "the meter is certified, but this station has no record of its certificate: pass --out as before",
+        )
+    await begin("test reading before sealing")
+    await prove(job, partial.chain)
+    found = await meter.identify()
+    if (found.step < step.calibrated) {
+        await begin(
+            "sealing",
+            found.keyProtection === 1
+                ? "the secure element's data zone is locked for ever and calibration is closed"
+                : "calibration is closed",
+        )
+        await meter.seal()
+    }
+    await begin("test reading of the sealed meter")
+    const proof = await prove(job, partial.chain)
+    found = await meter.identify()
+
+    const leaf = new X509Certificate(partial.chain[0])
+    return {
+        format: "plomb-calibration/1",
+        serverId: serverIdOf(job.serial),
+        serial: job.serial,
+        hardware: found.hardware,
+        startedAt: partial.startedAt!,
+        finishedAt: job.now().toISOString(),
+        reference: job.reference.description,
+        adjustment: partial.adjustment,
+        publicKey: createPublicKey(partial.chain[0]).export({ type: "spki", format: "der" }).toString("hex"),
+        keyProtection: found.keyProtection === 1 ? "secure element" : "none",
+        chain: partial.chain,
+        certificateSerial: leaf.serialNumber,
+        certificateNotAfter: leaf.validTo,
+        testReading: proof.sml.toString("hex"),
+        testFindings: proof.findings,
+        steps: partial.steps!,
+    }
+}
+
+function refuseWrongMeter(found: Identification, job: CalibrationJob): void {
+    if (found.step >= step.calibrated)
+        throw new JobError(
+            `meter ${found.serial} is calibrated already; a new calibration needs an order of the calibration authority`,
+        )
+    if (found.step >= step.produced && found.serial !== job.serial)
+        throw new JobError(`this is meter ${found.serial}, expected ${job.serial} or a bare board`)
+    if (found.step >= step.produced && found.hardware !== job.hardware)
+        throw new JobError(`this is hardware model "${found.hardware}", expected "${job.hardware}"`)
+}
+
+async function prove(job: CalibrationJob, chain: string[]) {
+    const sml = await job.meter.testReading()
+    const findings = await job.judge(sml, chain)
+    const wrong = findings.filter(finding => finding.result !== "proved")
+    if (wrong.length > 0)
+        throw new JobError(
+            `the test reading is no proof: ${wrong.map(each => `${each.check} ${each.result}`).join("; ")}`,
+        )
+    return { sml, findings }
+}
