@@ -1,0 +1,218 @@
+import { type KeyObject, randomBytes } from "node:crypto"
+import { existsSync } from "node:fs"
+import { join } from "node:path"
+import { createFile, PkiError, readText, replaceFile } from "./files.ts"
+import { openKey } from "./keys.ts"
+import type { Party } from "./parties.ts"
+import { pem, readPem } from "./pem.ts"
+import { algorithm, publicKeyOf, signingKey, x509 } from "./x509.ts"
+
+/** Days until a revocation list must have been replaced. */
+export const crlDays = 90
+const day = 86_400_000
+
+/** One certificate in an issuer's register. */
+export interface Issued {
+    /** Hex, two digits an octet. */
+    serial: string
+    subject: string
+    notAfter: string
+    revoked?: { at: string; reason: string }
+}
+
+/** `index.json` of an issuer. */
+interface Register {
+    format: "plomb-pki-index/1"
+    crlNumber: number
+    issued: Issued[]
+}
+
+/** Reasons of RFC 5280 5.3.1 that make sense for whole certificates here. */
+export const reasons: Record<string, x509.X509CrlReason> = {
+    unspecified: x509.X509CrlReason.unspecified,
+    keyCompromise: x509.X509CrlReason.keyCompromise,
+    cACompromise: x509.X509CrlReason.cACompromise,
+    affiliationChanged: x509.X509CrlReason.affiliationChanged,
+    superseded: x509.X509CrlReason.superseded,
+    cessationOfOperation: x509.X509CrlReason.cessationOfOperation,
+    privilegeWithdrawn: x509.X509CrlReason.privilegeWithdrawn,
+}
+
+/** What `Authority.certify` is to state. */
+export interface Subject {
+    party: Party
+    commonName: string
+    /** The attribute serialNumber (a device's own number, not the certificate's). */
+    serialNumber?: string
+    publicKey: x509.PublicKey
+    /** Validity in days from `now` instead of the party's years. */
+    days?: number
+    now: Date
+}
+
+/** An issuer at work: its key is open, its register in memory. */
+export class Authority {
+    constructor(
+        /** Its folder. */
+        readonly folder: string,
+        private readonly key: KeyObject,
+        /** Absent while a root certifies itself. */
+        readonly chain: x509.X509Certificate[],
+        readonly register: Register = { format: "plomb-pki-index/1", crlNumber: 0, issued: [] },
+    ) {}
+
+    /** Opens the issuer in `folder`; throws a `PkiError` with one clear line. */
+    static open(folder: string, passphrase?: string): Authority {
+        const chain = readCertificates(join(folder, "chain.pem"))
+        const key = openKey(join(folder, "key.pem"), passphrase)
+        if (!Buffer.from(chain[0].publicKey.rawData).equals(Buffer.from(publicKeyOf(key).rawData)))
+            throw new PkiError(`${folder}: key.pem is not the key of chain.pem`)
+        return new Authority(folder, key, chain, readRegister(folder))
+    }
+
+    /** Signs a certificate and notes it in the register in memory; `save` makes it last. */
+    async certify(subject: Subject): Promise<x509.X509Certificate> {
+        const { party, publicKey } = subject
+        const self = this.chain.length === 0
+        const [notBefore, notAfter] = validity(subject)
+        const issuer = this.chain[0]
+        if (!self && notAfter > issuer.notAfter)
+            throw new PkiError(
+                `${subject.commonName} would be valid to ${dateOf(notAfter)}, its issuer only to ${dateOf(issuer.notAfter)}: give --days or renew the issuer`,
+            )
+        const ca = party.pathLength !== undefined
+        const { keyCertSign, cRLSign, digitalSignature, nonRepudiation } = x509.KeyUsageFlags
+        const usage =
+            (ca ? keyCertSign | cRLSign : 0) |
+            (party.signs ? digitalSignature : 0) |
+            (party.nonRepudiation ? nonRepudiation : 0)
+        const name: x509.JsonName = [{ CN: [subject.commonName] }]
+        if (subject.serialNumber) name.push({ "2.5.4.5": [subject.serialNumber] })
+        const own = new x509.Name(name)
+        const certificate = await x509.X509CertificateGenerator.create({
+            serialNumber: newSerial(),
+            subject: own,
+            issuer: self ? own : issuer.subjectName,
+            notBefore,
+            notAfter,
+            publicKey,
+            signingKey: await signingKey(this.key),
+            signingAlgorithm: algorithm,
+            extensions: [
+                new x509.BasicConstraintsExtension(ca, party.pathLength, true),
+                new x509.KeyUsagesExtension(usage, true),
+                await x509.SubjectKeyIdentifierExtension.create(publicKey),
+                await x509.AuthorityKeyIdentifierExtension.create(publicKeyOf(this.key)),
+            ],
+        })
+        this.register.issued.push({
+            serial: serialOf(certificate),
+            subject: certificate.subject,
+            notAfter: certificate.notAfter.toISOString(),
+        })
+        return certificate
+    }
+
+    /** Signs the revocation list anew, with the next number, valid from `now` for `crlDays`. */
+    async signCrl(now: Date): Promise<x509.X509Crl> {
+        const number = ++this.register.crlNumber
+        const extensions = [
+            await x509.AuthorityKeyIdentifierExtension.create(publicKeyOf(this.key)),
+            new x509.Extension("2.5.29.20", false, derNatural(number)),
+        ]
+        return await x509.X509CrlGenerator.create({
+            issuer: this.chain[0].subjectName,
+            thisUpdate: wholeSecond(now),
+            nextUpdate: new Date(wholeSecond(now).getTime() + crlDays * day),
+            signingKey: await signingKey(this.key),
+            signingAlgorithm: algorithm,
+            extensions,
+            entries: this.register.issued
+                .filter(each => each.revoked)
+                .map(each => ({
+                    serialNumber: each.serial,
+                    revocationDate: new Date(each.revoked!.at),
+                    // RFC 5280 5.3.1: "unspecified" is said by leaving the reason out
+                    ...(each.revoked!.reason === "unspecified" ? {} : { reason: reasons[each.revoked!.reason] }),
+                })),
+        })
+    }
+
+    /** Puts the register, and the list if there is a new one, in the place of the old ones. */
+    save(crl?: x509.X509Crl): void {
+        replaceFile(join(this.folder, "index.json"), `${JSON.stringify(this.register, undefined, 2)}\n`)
+        if (crl) replaceFile(join(this.folder, "crl.pem"), pem("X509 CRL", new Uint8Array(crl.rawData)))
+    }
+}
+
+/** Writes cert.pem and chain.pem, leaf first. */
+export function writeCertificates(folder: string, chain: x509.X509Certificate[]): void {
+    const texts = chain.map(each => pem("CERTIFICATE", new Uint8Array(each.rawData)))
+    createFile(join(folder, "cert.pem"), texts[0])
+    createFile(join(folder, "chain.pem"), texts.join(""))
+}
+
+/** The certificates of a PEM file, at least one. */
+export function readCertificates(path: string): x509.X509Certificate[] {
+    const objects = readPem(readText(path)).filter(object => object.label === "CERTIFICATE")
+    if (objects.length === 0) throw new PkiError(`${path} holds no certificate`)
+    try {
+        return objects.map(object => new x509.X509Certificate(new Uint8Array(object.der)))
+    } catch {
+        throw new PkiError(`${path} holds a certificate that does not parse`)
+    }
+}
+
+/** `index.json` of an issuer. */
+export function readRegister(folder: string): Register {
+    const path = join(folder, "index.json")
+    if (!existsSync(path)) throw new PkiError(`${folder} is not an issuer: no index.json`)
+    try {
+        const register = JSON.parse(readText(path)) as Register
+        if (register.format === "plomb-pki-index/1" && Array.isArray(register.issued)) return register
+    } catch {}
+    throw new PkiError(`${path} is damaged`)
+}
+
+/** Serial number of a certificate as the register writes it: hex of the value, two digits an octet. */
+export function serialOf(certificate: x509.X509Certificate): string {
+    return normalSerial(certificate.serialNumber)
+}
+
+/** The same for a number in hex that a person typed. */
+export function normalSerial(hex: string): string {
+    const digits = hex.toLowerCase().replace(/[:\s]/g, "").replace(/^0+/, "")
+    return digits.length % 2 === 0 ? digits : `0${digits}`
+}
+
+/** 128 random bits, positive and of full length. */
+function newSerial(): string {
+    const octets = randomBytes(16)
+    octets[0] = (octets[0] & 0x3f) | 0x40
+    return octets.toString("hex")
+}
+
+function validity({ party, days, now }: Subject): [Date, Date] {
+    const notBefore = wholeSecond(now)
+    const notAfter = new Date(notBefore)
+    if (days === undefined) notAfter.setUTCFullYear(notAfter.getUTCFullYear() + party.years)
+    else notAfter.setTime(notAfter.getTime() + days * day)
+    // The last second belongs to the period
+    return [notBefore, new Date(notAfter.getTime() - 1000)]
+}
+
+function wholeSecond(date: Date): Date {
+    return new Date(Math.floor(date.getTime() / 1000) * 1000)
+}
+
+/** Day of a moment, as people read it. */
+export function dateOf(date: Date): string {
+    return date.toISOString().slice(0, 10)
+}
+
+function derNatural(value: number): Uint8Array<ArrayBuffer> {
+    const digits = value.toString(16)
+    const octets = Buffer.from(digits.length % 2 ? `0${digits}` : digits, "hex")
+    const content = octets[0] > 127 ? Buffer.concat([Buffer.alloc(1), octets]) : octets
+    return new Uint8Array([2, content.length, ...content])
+}

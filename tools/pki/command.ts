@@ -1,0 +1,172 @@
+import { readFileSync, statSync } from "node:fs"
+import { readArgs, UsageError } from "../cli/usage.ts"
+import { PkiError } from "./files.ts"
+import { initPki, type PkiOptions } from "./init.ts"
+import { issueDevice, issueForRequest, issueWithKey } from "./issue.ts"
+import { roles } from "./parties.ts"
+import { readPem } from "./pem.ts"
+import { renewCrls, revoke } from "./revoke.ts"
+import { fieldLines, readObjects, readTree, treeLines } from "./show.ts"
+
+export const help = `plomb pki init DIR [--passphrase-file FILE | --passphrase-env VAR] [--days N]
+    makes both trust trees: institute root with calibration authority and software approval; CA root with
+    manufacturer, security management, an operator and a data collection
+plomb pki issue meter|muc|concentrator --in DIR --server-id HEX [--csr FILE]
+plomb pki issue operator|data-collection --in DIR --name NAME [--csr FILE]
+    one more certificate; a meter's key is always its own (--csr), others get a key where there is no request
+    --days N shortens the validity, --passphrase-file or --passphrase-env opens encrypted keys
+plomb pki show FILE|DIR [--json]
+    who certified whom, validity, fingerprints, revoked; or the fields of one file
+plomb pki revoke SERIAL|FILE --in DIR [--reason keyCompromise]
+    revokes and signs the issuer's list anew
+plomb pki crl DIR [ISSUER...]
+    signs the revocation lists anew; each is good for 90 days
+
+Keys are PKCS#8, files of mode 600; with a passphrase they are encrypted (PBES2).`
+
+const common = {
+    "passphrase-file": { type: "string" },
+    "passphrase-env": { type: "string" },
+    days: { type: "string" },
+} as const
+
+/** Runs `plomb pki`. */
+export async function run(args: string[]): Promise<number> {
+    const [action, ...rest] = args
+    switch (action) {
+        case "init":
+            return await runInit(rest)
+        case "issue":
+            return await runIssue(rest)
+        case "show":
+            return runShow(rest)
+        case "revoke":
+            return await runRevoke(rest)
+        case "crl":
+            return await runCrl(rest)
+        default:
+            throw new UsageError(`init, issue, show, revoke or crl, not "${action ?? ""}"`)
+    }
+}
+
+async function runInit(args: string[]): Promise<number> {
+    const { values, positionals } = readArgs({ args, options: common, allowPositionals: true })
+    const folder = only(positionals, "the folder to make")
+    await initPki(folder, optionsOf(values))
+    console.log(treeLines(readTree(folder), new Date()).join("\n"))
+    return 0
+}
+
+async function runIssue(args: string[]): Promise<number> {
+    const { values, positionals } = readArgs({
+        args,
+        options: {
+            ...common,
+            in: { type: "string" },
+            csr: { type: "string" },
+            "server-id": { type: "string" },
+            name: { type: "string" },
+        },
+        allowPositionals: true,
+    })
+    const role = only(positionals, "a role")
+    if (!(role in roles)) throw new UsageError(`"${role}" is no role; one of ${Object.keys(roles).join(", ")}`)
+    const folder = need(values.in, "--in DIR")
+    const device = role === "meter" || role === "muc" || role === "concentrator"
+    const name = device ? need(values["server-id"], "--server-id HEX") : need(values.name, "--name NAME")
+    if (role === "meter" && values.csr === undefined) throw new UsageError("a meter makes its own key: give --csr FILE")
+    const options = optionsOf(values)
+    const csr = values.csr === undefined ? undefined : readRequestFile(values.csr)
+    const issued = !csr
+        ? await issueWithKey(folder, role, name, options)
+        : device
+          ? await issueDevice(folder, role, csr, name, options)
+          : await issueForRequest(folder, role, name, csr, options)
+    console.log(`${issued.folder}: certificate ${issued.serial}`)
+    return 0
+}
+
+function runShow(args: string[]): number {
+    const { values, positionals } = readArgs({ args, options: { json: { type: "boolean" } }, allowPositionals: true })
+    const path = only(positionals, "a file or a folder")
+    if (isFolder(path)) {
+        const tree = readTree(path)
+        console.log(values.json ? JSON.stringify(tree, undefined, 2) : treeLines(tree, new Date()).join("\n"))
+    } else {
+        const objects = readObjects(path)
+        console.log(
+            values.json
+                ? JSON.stringify(objects, undefined, 2)
+                : objects.map(each => fieldLines(each).join("\n")).join("\n\n"),
+        )
+    }
+    return 0
+}
+
+async function runRevoke(args: string[]): Promise<number> {
+    const { values, positionals } = readArgs({
+        args,
+        options: { ...common, in: { type: "string" }, reason: { type: "string", default: "unspecified" } },
+        allowPositionals: true,
+    })
+    const which = only(positionals, "a serial number or a certificate's file")
+    const done = await revoke(need(values.in, "--in DIR"), which, values.reason, optionsOf(values))
+    console.log(`revoked ${done.subject} (${done.serial}); list ${done.crlNumber} of ${done.issuer} is signed`)
+    return 0
+}
+
+async function runCrl(args: string[]): Promise<number> {
+    const { values, positionals } = readArgs({ args, options: common, allowPositionals: true })
+    const [folder, ...names] = positionals
+    const renewed = await renewCrls(need(folder, "the PKI's folder"), names, optionsOf(values))
+    console.log(`signed the lists of ${renewed.join(", ")}`)
+    return 0
+}
+
+function only(positionals: string[], what: string): string {
+    if (positionals.length !== 1) throw new UsageError(`give ${what}, and one`)
+    return positionals[0]
+}
+
+function need(value: string | undefined, what: string): string {
+    if (value === undefined || value === "") throw new UsageError(`${what} is missing`)
+    return value
+}
+
+function optionsOf(values: { "passphrase-file"?: string; "passphrase-env"?: string; days?: string }): PkiOptions {
+    const file = values["passphrase-file"]
+    const variable = values["passphrase-env"]
+    if (file !== undefined && variable !== undefined)
+        throw new UsageError("one passphrase, from a file or from a variable")
+    let passphrase: string | undefined
+    if (file !== undefined) passphrase = readInput(file).toString("utf8").split(/\r?\n/)[0]
+    else if (variable !== undefined) passphrase = process.env[variable] ?? ""
+    if (passphrase === "") throw new PkiError(`the passphrase in ${file ?? `$${variable}`} is empty`)
+    const days = values.days === undefined ? undefined : Number(values.days)
+    if (days !== undefined && !(Number.isInteger(days) && days > 0 && days <= 36_500))
+        throw new UsageError(`--days is a whole number from 1 to 36500, not "${values.days}"`)
+    return { passphrase, days }
+}
+
+/** A request as DER, from PEM or DER. */
+function readRequestFile(path: string): Buffer {
+    const content = readInput(path)
+    const found = readPem(content.toString("latin1")).find(object => object.label.endsWith("CERTIFICATE REQUEST"))
+    return found ? found.der : content
+}
+
+function readInput(path: string): Buffer {
+    try {
+        return readFileSync(path)
+    } catch (error) {
+        throw new PkiError(`${path} can not be read (${(error as NodeJS.ErrnoException).code})`)
+    }
+}
+
+function isFolder(path: string): boolean {
+    try {
+        return statSync(path).isDirectory()
+    } catch {
+        throw new PkiError(`there is no ${path}`)
+    }
+}
