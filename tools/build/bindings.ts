@@ -1,0 +1,51 @@
+/** How the generated entry makes one port: what it imports from `hal/`, and the expression. */
+export interface Binding {
+    /** Module in `hal/` without extension -> names. */
+    imports: Record<string, string[]>
+    expression: string
+}
+
+const store = { mb85rc1mt: ["Mb85rc1mt"] }
+
+/**
+ * The bindings `devicescript.json` can name. In the expressions `bus` is the bus of the board and `pins` are
+ * those of its definition.
+ */
+export const bindings: Record<"bus" | "custody" | "uplink", Record<string, Binding>> = {
+    bus: {
+        vm: { imports: { "bus-vm": ["VmBus"] }, expression: "new VmBus()" },
+        board: {
+            imports: { "bus-board": ["BoardBus"] },
+            expression: "new BoardBus(pins.SCL_LINE as any, pins.SDA_LINE as any)",
+        },
+        jacdac: { imports: { "bus-jacdac": ["JacdacBus"] }, expression: "new JacdacBus()" },
+    },
+    custody: {
+        element: {
+            imports: { atecc608: ["Atecc608"], "keys-element": ["ElementCustody"] },
+            expression: "new ElementCustody(new Atecc608(bus, 0x60), 0)",
+        },
+        software: {
+            imports: { "keys-software": ["SoftwareCustody"], ...store },
+            expression: "new SoftwareCustody(new Mb85rc1mt(bus, 0x50))",
+        },
+    },
+    uplink: {
+        net: { imports: { "uplink-net": ["NetUplink"] }, expression: "new NetUplink(0)" },
+        netPaced: { imports: { "uplink-net": ["NetUplink"] }, expression: "new NetUplink(100)" },
+    },
+}
+
+/** Settings and seal switch follow from where the image runs. */
+export const surroundings: Record<"vm" | "board", { settings: Binding; startSeal: string; sealOpen: Binding }> = {
+    vm: {
+        settings: { imports: { "settings-vm": ["VmSettings"] }, expression: "new VmSettings()" },
+        startSeal: "",
+        sealOpen: { imports: { "seal-vm": ["sealOpenInVm"] }, expression: "sealOpenInVm()" },
+    },
+    board: {
+        settings: { imports: { "settings-board": ["BoardSettings"] }, expression: "new BoardSettings()" },
+        startSeal: "startSeal(pins.SEAL as any)",
+        sealOpen: { imports: { "pin-board": ["sealOpenAt", "startSeal"] }, expression: "sealOpenAt(pins.SEAL as any)" },
+    },
+}

@@ -1,0 +1,31 @@
+/**
+ * Octets of function code up to which an image is accepted: program counters have 16 bits, counted from the
+ * beginning of the image.
+ */
+export const codeLimit = 64 * 1024
+
+/** Octets of the largest image that an RP2040 takes (128 KB flash store); an ESP32 has room for twice that. */
+export const imageLimit = 110_464
+
+/** A part of the code with a share of the limit. */
+export interface Room {
+    name: string
+    /** KB of function code. */
+    budget: number
+    /** Source files that belong here: the first room that matches takes the file. */
+    files: RegExp
+}
+
+/** The shares of the 64 KB. Raising one is a decision: lower another, or say what for. */
+export const rooms: Room[] = [
+    { name: "p256", budget: 13, files: /^(firmware\/core\/(p256|ecdsa|rfc6979)|hal\/keys-software)/ },
+    { name: "update", budget: 4, files: /^firmware\/core\/(lms|hss|cose|cbor)/ },
+    { name: "evidence", budget: 9, files: /^firmware\/core\/(signed|access|command|logbook|evidence|journal)/ },
+    { name: "core", budget: 12, files: /^firmware\/core\// },
+    { name: "tls", budget: 12, files: /^firmware\/tls\// },
+    { name: "sandbox", budget: 9, files: /^firmware\/sandbox\// },
+    { name: "drivers", budget: 8, files: /^hal\// },
+    { name: "app", budget: 8, files: /^firmware\// },
+    { name: "library", budget: 4, files: /^node_modules\/@devicescript\// },
+    { name: "entry", budget: 1, files: /./ },
+]

@@ -1,0 +1,97 @@
+import { createHash } from "node:crypto"
+import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs"
+import { dirname, join, resolve } from "node:path"
+import { fileURLToPath } from "node:url"
+import { compile, type Image } from "../vm/compile.ts"
+import { sealChecksum } from "./checksum.ts"
+import { entryPath, entryText, identification } from "./entry.ts"
+import { readManifest, type Variant } from "./manifest.ts"
+import { measure, type Sizes } from "./sizes.ts"
+
+/** The checkout this file belongs to. */
+export const checkout = resolve(dirname(fileURLToPath(import.meta.url)), "../..")
+
+/** What `report.json` of a build says. */
+export interface BuildReport {
+    image: string
+    board: string
+    /** "plomb-meter 0.1.0" */
+    identification: string
+    /** SHA-256 of bytecode.devs, hex. */
+    sha256: string
+    /** The checksum the image states of itself (hex), and the octet where it stands in it. */
+    softwareChecksum: string
+    checksumAt: number
+    sizes: Sizes
+}
+
+/** An image that is ready to run: also on disk, in `folder`. */
+export interface Built {
+    variant: Variant
+    image: Image
+    report: BuildReport
+    /** Absolute; holds bytecode.devs, debug.json, main.ts (the generated entry) and report.json. */
+    folder: string
+}
+
+/** There is no such image, or not for this board. */
+export class NoSuchImage extends Error {}
+
+/** Finds one row of the manifest. */
+export function findVariant(image: string, board: string, root = checkout): Variant {
+    const variants = readManifest(root)
+    const found = variants.find(each => each.image === image && each.board === board)
+    if (found) return found
+    const boards = variants.filter(each => each.image === image).map(each => each.board)
+    if (boards.length > 0)
+        throw new NoSuchImage(`${image} is not built for "${board}"; devicescript.json has ${boards.join(", ")}`)
+    const images = [...new Set(variants.map(each => each.image))]
+    throw new NoSuchImage(`there is no image "${image}"; devicescript.json has ${images.join(", ")}`)
+}
+
+/**
+ * Builds one image for one board of the manifest, or takes what an earlier build of the same sources left. Throws
+ * `CompileError` where the sources do not compile. The same sources give the same octets in any folder.
+ */
+export async function ensureBuilt(image: string, board: string, root = checkout): Promise<Built> {
+    return buildVariant(findVariant(image, board, root), root)
+}
+
+/** As `ensureBuilt`, for a row at hand. */
+export async function buildVariant(variant: Variant, root = checkout): Promise<Built> {
+    const path = entryPath(variant)
+    const text = entryText(variant)
+    const image = await compile(path, {
+        root,
+        files: { [path]: text },
+        name: `plomb-${variant.image}`,
+        version: variant.version,
+    })
+    const checksumAt = sealChecksum(image.bytecode)
+    image.debug.binary = { hex: Buffer.from(image.bytecode).toString("hex") }
+    const report: BuildReport = {
+        image: variant.image,
+        board: variant.board,
+        identification: identification(variant),
+        sha256: createHash("sha256").update(image.bytecode).digest("hex"),
+        softwareChecksum: Buffer.from(image.bytecode.slice(checksumAt, checksumAt + 32)).toString("hex"),
+        checksumAt,
+        sizes: measure(image),
+    }
+    const folder = dirname(join(root, path))
+    mkdirSync(folder, { recursive: true })
+    writeChanged(join(folder, "main.ts"), text)
+    writeChanged(join(folder, "bytecode.devs"), image.bytecode)
+    writeChanged(join(folder, "debug.json"), JSON.stringify(image.debug))
+    writeChanged(join(folder, "report.json"), JSON.stringify(report, null, 4) + "\n")
+    return { variant, image, report, folder }
+}
+
+/** Another process that builds the same sees the whole old file or the whole new one. */
+function writeChanged(file: string, content: string | Uint8Array): void {
+    const octets = Buffer.from(content)
+    if (existsSync(file) && readFileSync(file).equals(octets)) return
+    const fresh = `${file}.${process.pid}`
+    writeFileSync(fresh, octets)
+    renameSync(fresh, file)
+}

@@ -1,0 +1,61 @@
+import { type Binding, bindings, surroundings } from "./bindings.ts"
+import { checksumMark } from "./checksum.ts"
+import type { Variant } from "./manifest.ts"
+
+/** Where the generated entry of a variant lies, relative to the checkout. */
+export function entryPath(variant: Variant): string {
+    return `.plomb/build/${variant.image}-${variant.board}/main.ts`
+}
+
+/** Image name and version, as it stands in signed lists. */
+export function identification(variant: Variant): string {
+    return `plomb-${variant.image} ${variant.version}`
+}
+
+/**
+ * The program of a variant: imports exactly the bindings that the manifest chooses, so that the compiler drops
+ * the others, fills in the `Machine`, and calls the image's `start`.
+ */
+export function entryText(variant: Variant): string {
+    const around = surroundings[variant.hardware === "vm" ? "vm" : "board"]
+    const bus = bindings.bus[variant.bus]
+    const custody = bindings.custody[variant.custody]
+    const uplink = variant.uplink === undefined ? undefined : bindings.uplink[variant.uplink]
+    const used = [bus, custody, around.settings, around.sealOpen, ...(uplink ? [uplink] : [])]
+    const pins = variant.hardware === "vm" ? [] : [`import { pins } from "@dsboard/${variant.hardware}"`]
+    return [
+        'import * as ds from "@devicescript/core"',
+        ...pins,
+        `import { start } from "../../../${variant.entry.replace(/\.ts$/, "")}"`,
+        'import { installDevicePlatform } from "../../../hal/runtime"',
+        'import type { KeyCustody } from "../../../hal/ports"',
+        ...importLines(used),
+        "",
+        "let custody: KeyCustody",
+        "installDevicePlatform((publicKey, digest, signature) => custody.verify(publicKey, digest, signature))",
+        `const bus = ${bus.expression}`,
+        `custody = ${custody.expression}`,
+        ...(around.startSeal ? [around.startSeal] : []),
+        "start({",
+        "    bus,",
+        `    settings: ${around.settings.expression},`,
+        "    custody,",
+        ...(uplink ? [`    uplink: ${uplink.expression},`] : []),
+        '    deviceId: Buffer.from(ds.deviceIdentifier("self"), "hex"),',
+        `    softwareIdentification: ${JSON.stringify(identification(variant))},`,
+        `    softwareChecksum: hex\`${checksumMark}\`,`,
+        `    sealOpen: () => ${around.sealOpen.expression},`,
+        "})",
+        "",
+    ].join("\n")
+}
+
+function importLines(used: Binding[]): string[] {
+    const names = new Map<string, Set<string>>()
+    for (const binding of used)
+        for (const [module, exported] of Object.entries(binding.imports))
+            names.set(module, new Set([...(names.get(module) ?? []), ...exported]))
+    return [...names.entries()]
+        .sort(([a], [b]) => (a < b ? -1 : 1))
+        .map(([module, exported]) => `import { ${[...exported].sort().join(", ")} } from "../../../hal/${module}"`)
+}

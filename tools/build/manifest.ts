@@ -1,0 +1,66 @@
+import { existsSync, readFileSync } from "node:fs"
+import { join } from "node:path"
+import { bindings } from "./bindings.ts"
+
+/** One image for one board: a row of `devicescript.json`. */
+export interface Variant {
+    /** Image name, "meter". */
+    image: string
+    /** Name of the row: the board, or the board and what is different about this build ("vm_software"). */
+    board: string
+    /** Board definition in `boards/`, or "vm". */
+    hardware: string
+    /** The image's main file, relative to the checkout; it exports `start(machine: Machine): void`. */
+    entry: string
+    version: string
+    bus: string
+    custody: string
+    uplink?: string
+}
+
+/** `devicescript.json` says something that cannot be built. */
+export class ManifestError extends Error {}
+
+/** All variants of the manifest in `root`, in its order. Throws `ManifestError` naming what is wrong. */
+export function readManifest(root: string): Variant[] {
+    const file = join(root, "devicescript.json")
+    if (!existsSync(file)) throw new ManifestError(`there is no ${file}`)
+    let manifest: any
+    try {
+        manifest = JSON.parse(readFileSync(file, "utf8"))
+    } catch (error) {
+        throw new ManifestError(`devicescript.json is not JSON: ${(error as Error).message}`)
+    }
+    const variants: Variant[] = []
+    for (const [image, it] of Object.entries<any>(manifest.images ?? {})) {
+        if (typeof it.entry !== "string" || typeof it.version !== "string")
+            throw new ManifestError(`devicescript.json: image "${image}" needs an entry and a version`)
+        for (const [board, row] of Object.entries<any>(it.boards ?? {})) {
+            const hardware = row.board ?? board
+            const where = `devicescript.json: ${image} for ${board}`
+            if (hardware !== "vm" && !existsSync(join(root, "boards", hardware + ".board.json")))
+                throw new ManifestError(`${where}: there is no boards/${hardware}.board.json`)
+            for (const port of ["bus", "custody", "uplink"] as const) {
+                const name = row[port]
+                if (name === undefined && port === "uplink") continue
+                const known = Object.keys(bindings[port])
+                if (!known.includes(name))
+                    throw new ManifestError(`${where}: ${port} is "${name}", expected one of ${known.join(", ")}`)
+            }
+            if ((row.bus === "vm") !== (hardware === "vm"))
+                throw new ManifestError(`${where}: bus "${row.bus}" does not exist on ${hardware}`)
+            variants.push({
+                image,
+                board,
+                hardware,
+                entry: it.entry,
+                version: it.version,
+                bus: row.bus,
+                custody: row.custody,
+                uplink: row.uplink,
+            })
+        }
+    }
+    if (variants.length === 0) throw new ManifestError("devicescript.json names no image")
+    return variants
+}

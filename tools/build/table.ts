@@ -1,0 +1,49 @@
+import { codeLimit, imageLimit, rooms } from "./budgets.ts"
+import type { BuildReport } from "./build.ts"
+
+function kilo(octets: number): string {
+    return (octets / 1024).toFixed(1)
+}
+
+/** The builds of one image as a table: a row a board, a column a room of the code, in KB. */
+export function sizeTable(reports: BuildReport[], heaps: Map<string, string>): string {
+    const used = rooms.filter(room => reports.some(report => report.sizes.rooms[room.name]))
+    const head = [
+        `${reports[0].identification} (KB)`,
+        ...used.map(room => room.name),
+        "code",
+        "image",
+        "heap",
+        "SHA-256",
+    ]
+    const limits = ["limit", ...used.map(room => room.budget.toFixed(1)), kilo(codeLimit), kilo(imageLimit), "", ""]
+    const rows = reports.map(report => [
+        report.board,
+        ...used.map(room => (report.sizes.rooms[room.name] ? kilo(report.sizes.rooms[room.name]) : "-")),
+        kilo(report.sizes.code),
+        kilo(report.sizes.image),
+        heaps.get(report.board) ?? "",
+        report.sha256.slice(0, 12),
+    ])
+    const all = [head, limits, ...rows]
+    const widths = head.map((_, column) => Math.max(...all.map(row => row[column].length)))
+    const line = (row: string[]) =>
+        "  " + row.map((cell, i) => (i === 0 ? cell.padEnd(widths[i]) : cell.padStart(widths[i]))).join("  ")
+    const rule = "  " + widths.map(width => "-".repeat(width)).join("  ")
+    return [line(head), line(limits), rule, ...rows.map(line)].join("\n")
+}
+
+/** What of a build is above its limit: one line each, empty when all is well. */
+export function overruns(report: BuildReport): string[] {
+    const { sizes } = report
+    const what = `${report.image} for ${report.board}`
+    const lines: string[] = []
+    if (sizes.code > codeLimit) lines.push(`${what}: code is ${kilo(sizes.code)} KB, above ${kilo(codeLimit)} KB`)
+    if (sizes.image > imageLimit) lines.push(`${what}: image is ${kilo(sizes.image)} KB, above ${kilo(imageLimit)} KB`)
+    for (const room of rooms) {
+        const octets = sizes.rooms[room.name] ?? 0
+        if (octets > room.budget * 1024)
+            lines.push(`${what}: ${room.name} is ${kilo(octets)} KB, above its budget of ${room.budget.toFixed(1)} KB`)
+    }
+    return lines
+}
