@@ -10,6 +10,8 @@ export enum Code {
     /** An error that is not one of these: a defect of the program. */
     Unexpected = 1000,
     BadArgument = 1001,
+    /** A private key that is not 32 octets of 1 to order - 1. */
+    BadPrivateKey = 1301,
     /** A value handed to the SML writer does not fit the message's table. */
     SmlValue = 1400,
     /** A calibration step before the one it builds on. */
@@ -42,6 +44,9 @@ export enum Code {
     X509Extension = 2208,
     /** A delta, indirect or partial revocation list. */
     CrlKind = 2209,
+    /** A public key that is no point of P-256. */
+    BadPublicKey = 2301,
+
     /** A new SML file began before the last one ended. */
     SmlTruncated = 2400,
     /** An escape inside an SML file is followed by nothing the transport protocol knows. */
@@ -158,16 +163,22 @@ export enum Code {
     UartReset = 4641,
     /** Queued octets do not leave. */
     UartBlocked = 4642,
+    /** Somebody talks on the line without an end. */
+    LineBusy = 4643,
     /** A record of the store is damaged; it is not merely unwritten. */
     RecordDamaged = 4700,
     /** No key is held. */
     KeyAbsent = 4710,
     /** The peer or the network said no to a connection. */
+    /** The list of meters is full. */
+    TooManyMeters = 4702,
     LinkRefused = 4900,
     /** Nothing came for too long: no connection, or no answer from the bridge. */
     LinkTimeout = 4901,
     /** The connection ended while octets were being sent. */
     LinkLost = 4902,
+    /** A meter of the line does not answer. */
+    MeterSilent = 4903,
     /** The certificate is not for the key that this device made. */
     CertificateForOtherKey = 3800,
     /** Something else is under way; ask again. */
