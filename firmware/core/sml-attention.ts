@@ -1,7 +1,4 @@
-import { ATTENTION_RES } from "./sml-tables"
-import { writeMessage } from "./sml-write"
-
-/** Attention numbers 81 81 C7 C7 xx xx (SML 1.04): the last two octets. */
+/** Attention numbers 81 81 C7 C7 xx xx (SML 1.04): the last two octets, as `attentionRes` takes them. */
 export enum Attention {
     Done = 0xfd00,
     UnspecifiedError = 0xfe00,
@@ -16,17 +13,4 @@ export enum Attention {
     NothingInRange = 0xfe13,
     NoClose = 0xfe14,
     Busy = 0xfe15,
-}
-
-/** SML_Attention.Res in answer to `transactionId`; `message` is for people. */
-export function writeAttention(
-    transactionId: Buffer,
-    group: number,
-    serverId: Buffer,
-    attention: number,
-    message: string,
-): Buffer {
-    const number = Buffer.from([0x81, 0x81, 0xc7, 0xc7, attention >> 8, attention & 0xff])
-    const text = message === "" ? undefined : Buffer.from(message, "utf8")
-    return writeMessage(transactionId, group, ATTENTION_RES, [serverId, number, text, undefined])
 }

@@ -1,5 +1,4 @@
-import { GET_PROC_PARAMETER_RES } from "./sml-tables"
-import { SML_OCTETS, SML_UNSIGNED, type SmlValue, writeMessage } from "./sml-write"
+import { SML_OCTETS, SML_UNSIGNED, type SmlValue } from "./sml-write"
 
 /** Parameter paths that meters and MUCs of this project answer (GetProcParameter); 6-octet OBIS codes. */
 export const identificationPath = hex`8181c78201ff`
@@ -27,15 +26,4 @@ export function branch(name: Buffer, children: SmlValue[][]): SmlValue[] {
 /** Name of the `index`-th child of the list `name`: the list's own with the last octet counted from 1. */
 export function childName(name: Buffer, index: number): Buffer {
     return Buffer.from([name[0], name[1], name[2], name[3], name[4], index & 0xff])
-}
-
-/** SML_GetProcParameter.Res with the tree under `path`. */
-export function writeParameter(
-    transactionId: Buffer,
-    group: number,
-    serverId: Buffer,
-    path: Buffer[],
-    tree: SmlValue[],
-): Buffer {
-    return writeMessage(transactionId, group, GET_PROC_PARAMETER_RES, [serverId, path, tree])
 }

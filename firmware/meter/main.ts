@@ -2,6 +2,7 @@ import { Ade7953 } from "../../hal/ade7953"
 import { Ds3231 } from "../../hal/ds3231"
 import type { Machine } from "../../hal/machine"
 import { Mb85rc1mt } from "../../hal/mb85rc1mt"
+import { framAddress, uartAddress, uartCrystalHz } from "../../hal/parts"
 import { SmlLine } from "../../hal/rs485-link"
 import { Sc16is752 } from "../../hal/sc16is752"
 import { PlombError } from "../core/errors"
@@ -11,27 +12,31 @@ import { CalibrationBench } from "./calibration"
 import { startCalibrationService } from "./calibration-service"
 import { Meter, measureForEver } from "./meter"
 
-/** How often the line is looked at: the UART's 64 octets fill in 66 ms at 9600 Bd. */
-const linePollMs = 20
+const lineBaud = 9600
+/** Longest request taken from the line. */
+const longestFile = 1024
+/** How often the line is asked for a whole request. */
+const lineMs = 20
 
 /** The meter image: brings up the parts, then measures, answers on the line and serves the calibration station. */
 export function start(machine: Machine): void {
     const bus = machine.bus
-    const fram = new Mb85rc1mt(bus)
+    const fram = new Mb85rc1mt(bus, framAddress)
     fram.start()
     const rtc = new Ds3231(bus)
     rtc.start()
     const frontEnd = new Ade7953(bus)
-    const uart = new Sc16is752(bus)
+    const uart = new Sc16is752(bus, uartAddress, uartCrystalHz)
     uart.start()
     const meter = new Meter(machine, fram, frontEnd, rtc)
     const answerer = new Answerer(meter)
-    const line = new SmlLine(uart.port(0))
+    const line = new SmlLine(uart.port(0), lineBaud, longestFile, false)
     line.open()
 
     const bench = new CalibrationBench(meter.identity, meter.trust, machine.custody, frontEnd, meter.time)
     startCalibrationService(bench, meter.identity, machine.custody, frontEnd, () => answerer.testFile())
     measureForEver.start(meter)
+    pumpLine.start(line)
     serveLine.start(line, answerer)
     console.log("meter " + meter.identity.serverId().toString("hex") + " step " + meter.identity.step())
 }
@@ -41,17 +46,19 @@ function serveLine(line: SmlLine, answerer: Answerer): void {
     while (true) {
         try {
             const file = line.poll()
-            if (file) {
-                const answer = answerer.answer(file)
-                if (answer) {
-                    if (answer.delayMs > 0) platform().sleepMs(answer.delayMs)
-                    line.send(answer.file)
-                }
+            const answer = file ? answerer.answer(file) : undefined
+            if (answer) {
+                if (answer.delayMs > 0) platform().sleepMs(answer.delayMs)
+                line.send(answer.file)
             }
         } catch (e: any) {
             if (!(e instanceof PlombError)) throw e
             e.print()
         }
-        platform().sleepMs(linePollMs)
+        platform().sleepMs(lineMs)
     }
+}
+
+function pumpLine(line: SmlLine): void {
+    line.pump()
 }

@@ -1,0 +1,97 @@
+import type { Machine } from "../../hal/machine"
+import { CRC_BAD } from "../core/crc16"
+import { Code, PlombError } from "../core/errors"
+import { sameOctets } from "../core/octets"
+import { Attention } from "../core/sml-attention"
+import {
+    attentionRes,
+    closeRes,
+    getProcParameterRes,
+    openRes,
+    readRequest,
+    type SmlRequest,
+} from "../core/sml-messages"
+import { activeMetersPath, branch, childName, identificationPath, octetsLeaf } from "../core/sml-parameter"
+import { readFile, type SmlFile } from "../core/sml-read"
+import { CLOSE_REQ, GET_PROC_PARAMETER_REQ, OPEN_REQ } from "../core/sml-tables"
+import { writeFile } from "../core/sml-transport"
+import type { LineMaster } from "./master"
+import type { MeterList } from "./meters"
+
+/**
+ * What the MUC does with a request file from its uplink: files for itself it answers, files for a meter of
+ * its line it hands on octet for octet and brings the answer back octet for octet, since those octets are
+ * the evidence.
+ */
+export class Router {
+    readonly serverId: Buffer
+
+    constructor(
+        private readonly machine: Machine,
+        private readonly master: LineMaster,
+        private readonly meters: MeterList,
+    ) {
+        // 05 and six octets in the place of a MAC (DIN 43863-5): the low ones of the device identifier.
+        this.serverId = Buffer.alloc(7)
+        this.serverId[0] = 0x05
+        this.serverId.blitAt(1, machine.deviceId, machine.deviceId.length - 6, 6)
+    }
+
+    /** The response file to a request file, or undefined for what is no request. Throws `PlombError` for damaged octets. */
+    route(raw: Buffer): Buffer | undefined {
+        const file = readFile(raw, false, CRC_BAD)
+        if (file.messages[0].tag !== OPEN_REQ) return undefined
+        const target = readRequest(file.messages[0]).serverId
+        if (target.length === 0 || sameOctets(target, this.serverId)) return this.respond(file)
+        if (!this.meters.knows(target))
+            return this.refuse(file, target, Attention.ServerNotReachable, "not on this line")
+        try {
+            return this.master.exchange(target, raw)
+        } catch (e: any) {
+            if (!(e instanceof PlombError)) throw e
+            const busy = e.code === Code.Busy || e.code === Code.LineBusy
+            return this.refuse(file, target, busy ? Attention.Busy : Attention.ServerNotReachable, "E" + e.code)
+        }
+    }
+
+    private respond(file: SmlFile): Buffer {
+        const responses: Buffer[] = []
+        for (let i = 0; i < file.messages.length; ++i) {
+            const request = readRequest(file.messages[i])
+            if (request.tag === OPEN_REQ) responses.push(opened(request, this.serverId))
+            else if (request.tag === CLOSE_REQ) responses.push(closeRes(request.transactionId))
+            else if (request.tag === GET_PROC_PARAMETER_REQ) responses.push(this.parameter(request))
+            else responses.push(attentionRes(request.transactionId, this.serverId, Attention.NotAuthorised, ""))
+        }
+        return writeFile(responses)
+    }
+
+    private parameter(request: SmlRequest): Buffer {
+        const name = request.path[0]
+        const children: any[] = []
+        if (sameOctets(name, activeMetersPath)) {
+            for (let i = 0; i < this.meters.count(); ++i)
+                children.push(octetsLeaf(childName(name, i + 1), this.meters.at(i)))
+        } else if (sameOctets(name, identificationPath)) {
+            children.push(octetsLeaf(hex`8181c78204ff`, this.serverId))
+            children.push(octetsLeaf(hex`8181c78206ff`, Buffer.from(this.machine.softwareIdentification)))
+            children.push(octetsLeaf(hex`0100605a0201`, this.machine.softwareChecksum))
+        } else return attentionRes(request.transactionId, this.serverId, Attention.UnknownIdentifier, "")
+        const tree = children.length > 0 ? branch(name, children) : [name, undefined, undefined]
+        return getProcParameterRes(request.transactionId, this.serverId, request.path, tree)
+    }
+
+    private refuse(file: SmlFile, target: Buffer, attention: Attention, text: string): Buffer {
+        const open = readRequest(file.messages[0])
+        const request = file.messages.length > 1 ? readRequest(file.messages[1]) : open
+        return writeFile([
+            opened(open, target),
+            attentionRes(request.transactionId, target, attention, text),
+            closeRes(open.transactionId),
+        ])
+    }
+}
+
+function opened(open: SmlRequest, serverId: Buffer): Buffer {
+    return openRes(open.transactionId, open.clientId, open.reqFileId, serverId, undefined)
+}
