@@ -1,0 +1,277 @@
+import { negMul, negMulLess, negSquare, negSquareLess } from "./p256-field"
+import {
+    inverse,
+    isZero,
+    limbsAt,
+    limbsToOctets,
+    Modulus,
+    montgomeryMultiply,
+    octetOf,
+    randomLimbs,
+    reduce,
+    zeroLimbs,
+} from "./p256-scalar"
+import { combTable, curveConstants, fieldPrime, montgomeryOne, rSquaredModP } from "./p256-tables"
+import { platform } from "./platform"
+
+/** Arithmetic modulo p that is not in p256-field's hurry. */
+export function primeField(): Modulus {
+    return new Modulus(fieldPrime, rSquaredModP, 1)
+}
+
+/**
+ * A running sum of points in Jacobian coordinates: x = X / Z^2, y = Y / Z^3, limbs as in p256-field.
+ * A table of points has 64 octets each, x then y, 32 octets little endian in Montgomery form, two octets after the last.
+ *
+ * `addPoint` does not ask whether the point it adds is the sum itself or its opposite, nor whether the sum is the
+ * point at infinity: all these leave Z = 0, which no later step can change. Whoever finds Z = 0 in the
+ * end does it again with `careful` set.
+ */
+export class PointSum {
+    /** -X: the negative products of p256-field then need the fewest corrections. */
+    minusX: number[] = zeroLimbs()
+    y: number[] = zeroLimbs()
+    z: number[] = zeroLimbs()
+    /** Nothing has been added yet, or (only if `careful`) the sum is the point at infinity. */
+    infinite: boolean = true
+    /** Point operations since the last yield. */
+    operations: number = 0
+    readonly a: number[] = zeroLimbs()
+    readonly b: number[] = zeroLimbs()
+    readonly c: number[] = zeroLimbs()
+    readonly d: number[] = zeroLimbs()
+    readonly e: number[] = zeroLimbs()
+
+    constructor(
+        readonly field: Modulus,
+        readonly careful: boolean,
+    ) {}
+}
+
+/** Sets `x` and `y` to the table's point at `offset`, y times `sign`. */
+function load(table: Buffer, offset: number, x: number[], y: number[], sign: number): void {
+    for (let i = 0; i < 10; ++i) {
+        x[i] = table.getAt(offset, "i32") & 0xffffff
+        y[i] = (table.getAt(offset + 32, "i32") & 0xffffff) * sign
+        offset += 3
+    }
+    x[10] = table.getAt(offset, "i32") & 0xffff
+    y[10] = (table.getAt(offset + 32, "i32") & 0xffff) * sign
+}
+
+/** A point operation is at most 11,000 steps, so five of them are well within the budget between two yields. */
+function breathe(sum: PointSum): void {
+    if (++sum.operations < 5) return
+    sum.operations = 0
+    platform().yieldNow()
+}
+
+/** Sets the sum to the table's point at `offset` if `sign` is 1, to its opposite if -1. */
+export function setPoint(sum: PointSum, table: Buffer, offset: number, sign: number): void {
+    load(table, offset, sum.minusX, sum.y, sign)
+    sum.z = limbsAt(curveConstants, montgomeryOne)
+    // Times one: doubling needs limbs of bound 1 here.
+    negMul(sum.minusX, sum.minusX, sum.z)
+    sum.infinite = false
+}
+
+/** The same point with another, random Z, so that the limbs met in a computation differ each time. */
+export function randomiseZ(sum: PointSum): void {
+    const z = randomLimbs()
+    const zz = sum.a
+    negSquare(zz, z)
+    negMul(sum.b, zz, z)
+    negMul(sum.y, sum.y, sum.b)
+    negMul(sum.minusX, sum.minusX, zz)
+    // zz is -z^2, so Y came out negative; with -z it is the same point again.
+    for (let i = 0; i < 11; ++i) sum.z[i] = -z[i]
+}
+
+/** Doubles the sum: 4 multiplications, 4 squarings (a = -3). No point of the curve has order two. */
+export function doublePoint(sum: PointSum): void {
+    if (sum.infinite) return
+    breathe(sum)
+    const x = sum.minusX
+    const y = sum.y
+    const z = sum.z
+    const a = sum.a
+    const b = sum.b
+    const c = sum.c
+    const d = sum.d
+    negSquare(a, z)
+    for (let i = 0; i < 11; ++i) {
+        const xi = x[i]
+        const ai = a[i]
+        b[i] = (xi - ai) * 3
+        c[i] = xi + ai
+        a[i] = y[i] * -2
+    }
+    // d = -alpha = -3 (X - Z^2) (X + Z^2): bounds 6 and 2
+    negMul(d, b, c)
+    negMul(z, a, z)
+    // a = -gamma = -Y^2, b = -beta = -X * gamma
+    negSquare(a, y)
+    negMul(b, x, a)
+    // X' = alpha^2 - 8 beta
+    negSquareLess(x, d, b, 8)
+    for (let i = 0; i < 11; ++i) b[i] = x[i] - b[i] * 4
+    // Y' = alpha * (4 beta - X') - 8 gamma^2
+    negSquare(a, a)
+    negMulLess(y, d, b, a, -8)
+}
+
+/** Adds the table's point at `offset` if `sign` is 1, takes it away if -1: 8 multiplications, 3 squarings. */
+export function addPoint(sum: PointSum, table: Buffer, offset: number, sign: number): void {
+    if (sum.infinite) {
+        setPoint(sum, table, offset, sign)
+        return
+    }
+    breathe(sum)
+    const x = sum.minusX
+    const y = sum.y
+    const z = sum.z
+    const a = sum.a
+    const b = sum.b
+    const c = sum.c
+    const h = sum.d
+    const r = sum.e
+    load(table, offset, h, r, sign)
+    // h = x2 Z^2 - X, r = Y - y2 Z^3. The usual r is the opposite; with this one Y' and Z' both change sign: the same point.
+    negSquare(a, z)
+    negMulLess(h, h, a, x, -1)
+    negMul(b, z, a)
+    negMulLess(r, r, b, y, -1)
+    if (sum.careful && meetsItself(sum, h, r)) {
+        if (sum.infinite) return
+        setPoint(sum, table, offset, sign)
+        doublePoint(sum)
+        return
+    }
+    // a = -h^2, b = h^3, c = -v = -X h^2
+    negSquare(a, h)
+    negMul(b, h, a)
+    negMul(c, x, a)
+    // X' = r^2 - h^3 - 2 v
+    for (let i = 0; i < 11; ++i) a[i] = c[i] * 2 - b[i]
+    negSquareLess(x, r, a, 1)
+    // Y' = r * (v - X') + Y h^3
+    negMul(b, y, b)
+    for (let i = 0; i < 11; ++i) a[i] = c[i] - x[i]
+    negMulLess(y, r, a, b, 1)
+    negMul(z, z, h)
+}
+
+/** Does the sum meet the same point (answers true) or its opposite (true, and the sum becomes infinite)? */
+function meetsItself(sum: PointSum, h: number[], r: number[]): boolean {
+    const t = sum.a
+    reduce(t, h, 1, sum.field)
+    if (!isZero(t)) return false
+    reduce(t, r, 1, sum.field)
+    sum.infinite = !isZero(t)
+    return true
+}
+
+/** The sum is the point at infinity, or was computed without care and has to be done again. */
+export function isInfinite(sum: PointSum): boolean {
+    if (sum.infinite) return true
+    const t = zeroLimbs()
+    reduce(t, sum.z, 1, sum.field)
+    return isZero(t)
+}
+
+/** X, Y and Z of the sum, reduced. */
+export function coordinates(sum: PointSum): number[][] {
+    const x = zeroLimbs()
+    const y = zeroLimbs()
+    const z = zeroLimbs()
+    reduce(x, sum.minusX, -1, sum.field)
+    reduce(y, sum.y, 1, sum.field)
+    reduce(z, sum.z, 1, sum.field)
+    return [x, y, z]
+}
+
+/** x = X * zInverse^2, y = Y * zInverse^3, in place; all in Montgomery form. */
+export function scale(x: number[], y: number[], zInverse: number[], field: Modulus): void {
+    const power = zeroLimbs()
+    montgomeryMultiply(power, zInverse, zInverse, field)
+    montgomeryMultiply(x, x, power, field)
+    montgomeryMultiply(power, power, zInverse, field)
+    montgomeryMultiply(y, y, power, field)
+}
+
+/** From 1 / (a R), as an inversion of a number in Montgomery form gives it, to R / a; in place. */
+export function restoreForm(inverted: number[], field: Modulus): void {
+    montgomeryMultiply(inverted, inverted, field.rSquared, field)
+    montgomeryMultiply(inverted, inverted, field.rSquared, field)
+}
+
+/** Affine x and y of the sum as 64 octets big endian; not for the point at infinity. The inversion is blinded. */
+export function affineOctets(sum: PointSum): Buffer {
+    const field = sum.field
+    const point = coordinates(sum)
+    const zInverse = inverse(point[2], field)
+    restoreForm(zInverse, field)
+    scale(point[0], point[1], zInverse, field)
+    const octets = Buffer.alloc(64)
+    const one = zeroLimbs()
+    one[0] = 1
+    for (let i = 0; i < 2; ++i) {
+        montgomeryMultiply(point[i], point[i], one, field)
+        limbsToOctets(octets, 32 * i, point[i])
+    }
+    return octets
+}
+
+/** Puts an affine point in Montgomery form, reduced, into a table. */
+export function storePoint(table: Buffer, offset: number, x: number[], y: number[]): void {
+    for (let i = 0; i < 32; ++i) {
+        table[offset + i] = octetOf(x, i)
+        table[offset + 32 + i] = octetOf(y, i)
+    }
+}
+
+/**
+ * Recodes an odd `k` below 2^256 into 264 digits that are all 1 or -1 (bit 1 or 0 of the result, least significant
+ * first): such digits select a table's point and its sign, and never nothing.
+ */
+export function signedDigits(k: number[]): Buffer {
+    const digits = Buffer.alloc(33)
+    let low = octetOf(k, 0)
+    for (let i = 0; i < 31; ++i) {
+        const next = octetOf(k, i + 1)
+        digits[i] = (low >> 1) | ((next & 1) << 7)
+        low = next
+    }
+    digits[31] = low >> 1
+    digits[32] = 0x80
+    return digits
+}
+
+/**
+ * Adds `sign` times the point that `teeth` digits at `at`, at + stride, … select among the 2^(teeth - 1) points at `base`
+ * of the table. A negative top digit stands for the opposite of what the complement selects.
+ */
+export function addSelected(
+    sum: PointSum,
+    digits: Buffer,
+    at: number,
+    teeth: number,
+    stride: number,
+    table: Buffer,
+    base: number,
+    sign: number,
+): void {
+    let selected = 0
+    for (let t = teeth - 1; t >= 0; --t) {
+        const bit = at + t * stride
+        selected = (selected << 1) | ((digits[bit >> 3] >> (bit & 7)) & 1)
+    }
+    const top = selected >> (teeth - 1)
+    selected = (selected ^ (top - 1)) & ((1 << (teeth - 1)) - 1)
+    addPoint(sum, table, base + selected * 64, sign * (2 * top - 1))
+}
+
+/** Adds `sign` times what column `j` (0 to 21) of block 0 or 1 of the base point's comb selects. */
+export function addColumn(sum: PointSum, digits: Buffer, j: number, block: number, sign: number): void {
+    addSelected(sum, digits, j + 22 * block, 6, 44, combTable, 2048 * block, sign)
+}
