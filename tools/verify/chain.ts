@@ -93,7 +93,7 @@ export function judgeChain(findings: Findings, question: ChainQuestion): Certifi
     const isAnchor = (each: Certificate) => roots.some(root => root.der.equals(each.der))
     const anchored = path.findIndex(isAnchor)
     if (anchored >= 0) path.length = anchored + 1
-    else {
+    else if (!path[path.length - 1].issuer.equals(path[path.length - 1].subject)) {
         const root = roots.find(each => each.subject.equals(path[path.length - 1].issuer))
         if (root) path.push(root)
     }

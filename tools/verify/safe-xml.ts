@@ -113,7 +113,7 @@ function judgeValue(value: XmlElement, named: PublicKey | undefined): TelegramRe
     const decoded = text.startsWith("OCMF|") ? undefined : octetsOf(text, encoding)
     const inner = decoded?.toString("utf8", 0, 5) === "OCMF|" ? decoded.toString("utf8").trim() : text
     if (inner.startsWith("OCMF|")) return judgeOcmf(inner, key)
-    if (decoded && decoded.readUIntBE(0, Math.min(4, decoded.length)) === 0x1b1b1b1b) return judgeTelegram(decoded, key)
+    if (decoded?.toString("hex", 0, 4) === "1b1b1b1b") return judgeTelegram(decoded, key)
     const came = `not supported: ${(format ?? "no format named").replace(/[^\w.-]/g, "?").slice(0, 40)}`
     return refused(
         "signed value",
