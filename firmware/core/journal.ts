@@ -130,6 +130,17 @@ export class SwitchedRecord {
         this.turn(next)
     }
 
+    /** Makes both copies the present value, so that nothing of the one before remains. */
+    settle(): void {
+        const data = this.load()
+        if (!data) return
+        const other = this.which() === first ? second : first
+        const copy = this.copy(other)
+        if (copy && sameOctets(copy, data)) return
+        const place = this.place(other)
+        this.store.write(place, join([data, check(place, 0, data)]))
+    }
+
     /** Forgets the value, then overwrites both copies; to be called again where power went in between. */
     erase(): void {
         this.turn(0)
