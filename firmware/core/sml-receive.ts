@@ -1,6 +1,7 @@
 import { CRC_KERMIT } from "./crc16"
 import { Code } from "./errors"
 import { cut } from "./octets"
+import { platform } from "./platform"
 import { findEscape, judgeEnd, SML_FRAME } from "./sml-transport"
 
 /**
@@ -109,6 +110,7 @@ export class SmlReceiver {
             this.scan = SML_FRAME
         } else if (octets[at + 4] !== 0x1a) this.problem(Code.SmlEscape)
         else {
+            platform().yieldNow()
             const crc = judgeEnd(octets, length, this.tolerant)
             if (crc > CRC_KERMIT) this.problem(crc)
             else {
