@@ -108,9 +108,9 @@ export class Identity {
 }
 
 /**
- * Hardware model 1 with every part at its nominal value: 990 kOhm / 1 kOhm divider (350.4 V rms full
- * scale), 2500:1 transformer on 10 Ohm (88.4 A rms full scale). Scaling as in the ADE7953 data sheet:
- * 9,032,007 LSB rms and 206,900 energy LSB a second at full scale.
+ * Hardware model 1 with every part at its nominal value: 1 MOhm / 1 kOhm divider (353.9 V rms full scale),
+ * 2000:1 transformer on 7.07 Ohm (100 A rms full scale). Scaling as in the ADE7953 data sheet: 9,032,007 LSB
+ * rms and 206,900 energy LSB a second at full scale.
  */
 export function nominalCalibration(): Calibration {
     return {
@@ -118,8 +118,8 @@ export function nominalCalibration(): Calibration {
         currentGain: 0x400000,
         activePowerGain: 0x400000,
         phase: 0,
-        nanovoltsPerLsb: 38792,
-        nanoamperesPerLsb: 9786,
-        microwattSecondsPerLsb: 149680,
+        nanovoltsPerLsb: 39184,
+        nanoamperesPerLsb: 11072,
+        microwattSecondsPerLsb: 171052,
     }
 }
