@@ -227,8 +227,11 @@ export class Atecc608 {
                 this.tell(wordSleep)
             }
         } finally {
-            this.tell(wordSleep)
-            this.occupied = false
+            try {
+                this.tell(wordSleep)
+            } finally {
+                this.occupied = false
+            }
         }
     }
 
