@@ -1,6 +1,7 @@
 import { randomFillSync } from "node:crypto"
 import { existsSync, readFileSync, renameSync, writeFileSync } from "node:fs"
 import type { Image } from "./compile.ts"
+import { type HeapFigure, heapOf } from "./heap.ts"
 import { answerHypercall, hypercallHost, isHypercall, Op, type Reply } from "./hypercall.ts"
 import { panicMeaning } from "./panic.ts"
 import { BoardSocket } from "./socket.ts"
@@ -12,9 +13,14 @@ import { type Timer, World } from "./world.ts"
 export interface BoardBus {
     /** One transaction: status 0, or -1 address, -2 data not acknowledged, -3 bus stuck. */
     transfer(address: number, write: Uint8Array, readLength: number): { status: number; data: Uint8Array }
-    /** The board's supply goes away and comes back, for everything on the bus. */
-    powerOff?(): void
-    powerOn?(): void
+    /** Milliseconds the wire was busy so far: in a virtual world each transfer takes its time. */
+    readonly busyMs?: number
+}
+
+/** A part that shares the board's supply; every `I2cDevice` of tools/chips is one. */
+export interface PoweredPart {
+    powerOff(): void
+    powerOn(): void
 }
 
 /** How a board came to stand still. */
@@ -47,6 +53,8 @@ export interface BoardOptions {
     /** 16 hex digits; one more than the last board of this process by default. */
     deviceId?: string
     bus?: BoardBus
+    /** Parts that lose and get their supply with the board. */
+    parts?: PoweredPart[]
     /** File that holds the flash (program and settings); kept in memory over power cycles by default. */
     flash?: string
     /** Octets of flash: 128 KB by default, as on a Pico. */
@@ -66,13 +74,12 @@ export interface BoardOptions {
     onEnd?(end: BoardEnd): void
     /** Go on after a restart (1 s later) or a panic (5 s later), as a real board does; they are still told to `onEnd`. */
     restart?: boolean
+    /** Count bytecode steps (`steps`); costs a tenth of the speed. */
+    countSteps?: boolean
+    /** Cut the power after this many bytecode steps since power-on. */
+    cutAtStep?: number
     /** Source of the board's randomness; the system's by default. */
     random?(target: Uint8Array): void
-}
-
-/** Milliseconds a transfer of `octets` takes on a 400 kHz bus, address octets included. */
-function busTimeMs(octets: number): number {
-    return ((octets + 2) * 9) / 400
 }
 
 /** Virtual milliseconds between two looks at the clock by the VM: keeps loops that wait by looking from standing still. */
@@ -99,6 +106,7 @@ export class Board {
     private running = false
     private kicked = false
     private watched = false
+    private lastSteps = 0
     private readonly frames: Uint8Array[] = []
     private resolveEnd: (end: BoardEnd) => void = () => {}
     private endPromise: Promise<BoardEnd> = Promise.resolve({ reason: "off", message: "never powered" })
@@ -115,6 +123,19 @@ export class Board {
         return this.wasm !== undefined
     }
 
+    /** Bytecode steps since power-on, of the last run once it is over. Needs `countSteps` or `cutAtStep`. */
+    get steps(): number {
+        const counting = this.options.countSteps === true || this.options.cutAtStep !== undefined
+        if (!counting) throw new Error("this board does not count steps (countSteps)")
+        return this.wasm?.steps ?? this.lastSteps
+    }
+
+    /** Free heap of the running program after a full collection; exact. `undefined` before it has started. */
+    heap(): HeapFigure | undefined {
+        if (!this.wasm) throw new Error(`board ${this.deviceId} is off`)
+        return heapOf(this.wasm)
+    }
+
     /** Resolves when the board stands still, for whatever reason; asking for it counts as watching. */
     get exited(): Promise<BoardEnd> {
         this.watched = true
@@ -129,22 +150,28 @@ export class Board {
         this.endPromise = new Promise(resolve => {
             this.resolveEnd = resolve
         })
-        const wasm = await Wasm.create({
-            now: () => this.now(),
-            random: target => (this.options.random ?? randomFillSync)(target),
-            log: line => this.print(line),
-            panic: code => this.onPanic(code),
-            frame: frame => this.options.onFrame?.(frame),
-            flashSize: this.options.flashSize ?? 128 * 1024,
-            flashLoad: target => {
-                if (this.flash) target.set(this.flash.subarray(0, target.length))
+        const { cutAtStep } = this.options
+        const counting = this.options.countSteps === true || cutAtStep !== undefined
+        const wasm = await Wasm.create(
+            {
+                now: () => this.now(),
+                random: target => (this.options.random ?? randomFillSync)(target),
+                log: line => this.print(line),
+                panic: code => this.onPanic(code),
+                frame: frame => this.options.onFrame?.(frame),
+                flashSize: this.options.flashSize ?? 128 * 1024,
+                flashLoad: target => {
+                    if (this.flash) target.set(this.flash.subarray(0, target.length))
+                },
+                flashSave: octets => this.saveFlash(octets),
+                socketOpen: (host, port) => (host === hypercallHost ? 0 : this.socket.open(host, port)),
+                socketWrite: octets => this.socketWrite(octets),
+                socketClose: () => this.socket.close(),
             },
-            flashSave: octets => this.saveFlash(octets),
-            socketOpen: (host, port) => (host === hypercallHost ? 0 : this.socket.open(host, port)),
-            socketWrite: octets => this.socketWrite(octets),
-            socketClose: () => this.socket.close(),
-        })
-        this.options.bus?.powerOn?.()
+            counting,
+        )
+        if (cutAtStep !== undefined) wasm.limitSteps(cutAtStep)
+        for (const part of this.options.parts ?? []) part.powerOn()
         this.wasm = wasm
         wasm.setDeviceId(this.deviceId)
         wasm.init()
@@ -222,9 +249,11 @@ export class Board {
         const none = new Uint8Array(0)
         switch (op) {
             case Op.i2c: {
-                if (!this.options.bus) return { status: -1, data: none }
-                const reply = this.options.bus.transfer(a, write, readLength)
-                if (this.world.virtual) this.world.spend(busTimeMs(write.length + reply.data.length))
+                const bus = this.options.bus
+                if (!bus) return { status: -1, data: none }
+                const busyMs = bus.busyMs ?? 0
+                const reply = bus.transfer(a, write, readLength)
+                if (this.world.virtual) this.world.spend((bus.busyMs ?? 0) - busyMs)
                 return reply
             }
             case Op.setting: {
@@ -263,17 +292,23 @@ export class Board {
     private explain(error: unknown): BoardEnd {
         if (error instanceof Rebooted) return { reason: "reboot", message: error.message }
         const message = error instanceof Error ? error.message : String(error)
+        // The step counter's trap; the VM itself ends in asserts, never in a bare trap at exactly the limit.
+        const { cutAtStep } = this.options
+        if (error instanceof WebAssembly.RuntimeError && cutAtStep !== undefined && this.steps > cutAtStep)
+            return { reason: "cut", message: `the power was cut after ${cutAtStep} steps` }
         if (error instanceof Error && error.name === "PowerCut") return { reason: "cut", message }
         return { reason: "fault", message, cause: error }
     }
 
     private end(end: BoardEnd): void {
+        const counting = this.options.countSteps === true || this.options.cutAtStep !== undefined
+        if (counting && this.wasm) this.lastSteps = this.wasm.steps
         this.wasm = undefined
         this.timer?.cancel()
         this.timer = undefined
         this.frames.length = 0
         this.socket.drop()
-        this.options.bus?.powerOff?.()
+        for (const part of this.options.parts ?? []) part.powerOff()
         this.options.onEnd?.(end)
         this.resolveEnd(end)
         if (!this.watched && end.reason !== "off" && end.reason !== "cut") {

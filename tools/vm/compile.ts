@@ -27,7 +27,7 @@ export interface Image {
     sources: string[]
 }
 
-/** The compiler refused a program; `problems` are lines `file:line message`. */
+/** The compiler refused a program; `problems` are lines `file:line:column message`. */
 export class CompileError extends Error {
     constructor(readonly problems: string[]) {
         super(problems.join("\n"))
@@ -45,7 +45,7 @@ function describe(diagnostic: Diagnostic): string {
         }
     }
     collect(diagnostic.messageText)
-    return `${diagnostic.filename ?? "?"}:${diagnostic.line ?? 1} ${texts.join(": ")}`
+    return `${diagnostic.filename ?? "?"}:${diagnostic.line ?? 1}:${diagnostic.column ?? 1} ${texts.join(": ")}`
 }
 
 let verifier: Promise<Wasm> | undefined
@@ -167,7 +167,7 @@ export async function compile(entry: string, options: CompileOptions = {}): Prom
     }
 
     if (!overlay.has(resolve(root, main)) && !existsSync(resolve(root, main)))
-        throw new CompileError([`${main}:1 there is no such file`])
+        throw new CompileError([`${main}:1:1 there is no such file`])
     const result = compiler.compileWithHost(main, host)
     const lines = [...problems, ...result.diagnostics.filter(each => each.category === 1)].map(describe)
     if (!result.success || !result.binary || lines.length > 0) throw new CompileError(lines)

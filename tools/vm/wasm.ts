@@ -1,3 +1,4 @@
+import { withCollector, withStepCounter } from "./patch.ts"
 import { vmBinary } from "./toolchain.ts"
 
 /** What the VM calls in its host. Throwing from any of them unwinds the VM, which is then unusable. */
@@ -36,8 +37,8 @@ export class Wasm {
         this.exports.__wasm_call_ctors()
     }
 
-    /** A fresh instance of `module` (by default the stock VM), before `init`. */
-    static async create(imports: VmImports, module?: WebAssembly.Module): Promise<Wasm> {
+    /** A fresh instance, before `init`; with `counting`, of the copy that counts steps. */
+    static async create(imports: VmImports, counting = false): Promise<Wasm> {
         let wasm: Wasm
         const heap = () => new Uint8Array(wasm.exports.memory.buffer)
         const text = (pointer: number, limit: number) => {
@@ -76,7 +77,7 @@ export class Wasm {
             },
         }
         const stdio = { fd_close: () => 0, fd_seek: () => 70, fd_write: () => 0 }
-        const instance = await WebAssembly.instantiate(module ?? (await stockModule()), {
+        const instance = await WebAssembly.instantiate(await moduleFor(counting), {
             env,
             wasi_snapshot_preview1: stdio,
         })
@@ -89,9 +90,19 @@ export class Wasm {
         return new Uint8Array(this.exports.memory.buffer)
     }
 
-    /** An exported global of a patched module, where it has one. */
-    global(name: string): WebAssembly.Global | undefined {
-        return this.exports[name]
+    /** Bytecode steps executed so far; only where steps are counted. */
+    get steps(): number {
+        return Number(this.exports.steps.value)
+    }
+
+    /** The step after this many traps; only where steps are counted. */
+    limitSteps(limit: number): void {
+        this.exports.stepLimit.value = BigInt(limit)
+    }
+
+    /** Collects the garbage of the heap at this address. */
+    collect(heap: number): void {
+        this.exports.collect(heap)
     }
 
     setDeviceId(id: string): void {
@@ -135,10 +146,14 @@ export class Wasm {
     }
 }
 
-let stock: Promise<WebAssembly.Module> | undefined
+const modules = new Map<boolean, Promise<WebAssembly.Module>>()
 
-/** The stock VM, compiled once a process. */
-export function stockModule(): Promise<WebAssembly.Module> {
-    stock ??= WebAssembly.compile(vmBinary() as BufferSource)
-    return stock
+/** The VM, with or without the step counter, compiled once a process. */
+function moduleFor(counting: boolean): Promise<WebAssembly.Module> {
+    const known = modules.get(counting)
+    if (known) return known
+    const exported = withCollector(vmBinary())
+    const compiled = WebAssembly.compile((counting ? withStepCounter(exported) : exported) as BufferSource)
+    modules.set(counting, compiled)
+    return compiled
 }

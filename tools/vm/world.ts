@@ -189,7 +189,11 @@ export class World {
             if (!next || next.atMs > this.virtualMs) {
                 if (await this.settle()) continue
                 const jump = this.queue[0]?.atMs ?? Number.POSITIVE_INFINITY
-                if (jump > untilMs) {
+                if (jump > untilMs || jump === Number.POSITIVE_INFINITY) {
+                    // Nothing more to do here: what Node still has to do decides whether this is the end.
+                    await turn()
+                    if (condition() || this.queue[0]?.atMs <= Math.min(untilMs, this.virtualMs)) continue
+                    if (untilMs === Number.POSITIVE_INFINITY) continue
                     this.virtualMs = Math.max(this.virtualMs, untilMs)
                     return condition()
                 }
