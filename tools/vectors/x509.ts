@@ -50,6 +50,8 @@ export const notSupported: Record<string, string> = {
         "not DER: FALSE is the default and left out (X.690 11.5); and RSA",
 }
 
+type Question = Extract<Case, { request: Uint8Array }>
+
 interface LimboCase {
     id: string
     expected_result: "SUCCESS" | "FAILURE"
@@ -78,7 +80,15 @@ export const x509: Format = {
     program: "tools/vectors/device/x509.ts",
     answer,
     recognises: json => limboCases(json) !== undefined || parseCases(json) !== undefined,
-    cases: json => (limboCases(json) ?? []).map(limbo).concat((parseCases(json) ?? []).map(parsing)),
+    cases: json =>
+        questions(json).map(each =>
+            notSupported[each.id] ? { id: each.id, unsupported: notSupported[each.id] } : each,
+        ),
+}
+
+/** Every case of a file as a question, those that are not supported too. */
+export function questions(json: unknown): Question[] {
+    return (limboCases(json) ?? []).map(limbo).concat((parseCases(json) ?? []).map(parsing))
 }
 
 function limboCases(json: unknown): LimboCase[] | undefined {
@@ -93,10 +103,9 @@ function parseCases(json: unknown): ParseCase[] | undefined {
         : undefined
 }
 
-function limbo(test: LimboCase): Case {
-    const { id } = test
-    if (notSupported[id]) return { id, unsupported: notSupported[id] }
-    return { id, request: limboRequest(test), judge: reply => judge(reply, test.expected_result === "SUCCESS") }
+function limbo(test: LimboCase): Question {
+    const wanted = test.expected_result === "SUCCESS"
+    return { id: test.id, request: limboRequest(test), judge: reply => judge(reply, wanted) }
 }
 
 function judge(reply: Reply, wanted: boolean): Verdict {
@@ -106,7 +115,7 @@ function judge(reply: Reply, wanted: boolean): Verdict {
 }
 
 /** A case of x509-limbo as the request of `device/x509-answer.ts`. */
-export function limboRequest(test: LimboCase): Buffer {
+function limboRequest(test: LimboCase): Buffer {
     const derOf = (texts: string[]) => texts.flatMap(text => readPem(text).map(object => object.der))
     const pool = derOf([test.peer_certificate, ...test.untrusted_intermediates])
     const anchors = derOf(test.trusted_certs)
@@ -136,8 +145,7 @@ function group(ders: Buffer[]): Buffer {
     ])
 }
 
-function parsing(test: ParseCase): Case {
-    if (notSupported[test.name]) return { id: test.name, unsupported: notSupported[test.name] }
+function parsing(test: ParseCase): Question {
     const request = Buffer.concat([Buffer.from([test.kind === "crl" ? 2 : 1]), Buffer.from(test.der, "hex")])
     return { id: test.name, request, judge: reply => judge(reply, test.expected === "accept") }
 }
