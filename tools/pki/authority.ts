@@ -132,8 +132,11 @@ export class Authority {
                 .map(each => ({
                     serialNumber: each.serial,
                     revocationDate: new Date(each.revoked!.at),
-                    // RFC 5280 5.3.1: "unspecified" is said by leaving the reason out
-                    ...(each.revoked!.reason === "unspecified" ? {} : { reason: reasons[each.revoked!.reason] }),
+                    // RFC 5280 5.3.1: "unspecified" is said by leaving the reason out. The date of invalidity stands in
+                    // for it, because the library writes an empty list where an entry has no extension at all.
+                    ...(each.revoked!.reason === "unspecified"
+                        ? { invalidity: new Date(each.revoked!.at) }
+                        : { reason: reasons[each.revoked!.reason] }),
                 })),
         })
     }
