@@ -103,8 +103,8 @@ function sized(answer: Buffer, length: number): Buffer {
  *
  * What is repeated is what the data sheet allows: a damaged command (FF) is sent again; a damaged answer is read
  * again, never executed again; with too little watchdog time left (EE) the part is idled, woken and told again; a
- * part that restarted (11) or fell asleep, and a fault in the computation (05), begin the session anew. Three times
- * each, then the error of that cause.
+ * part that restarted (11), fell asleep or fell silent, and a fault in the computation (05), begin the session anew.
+ * Three times each, then the error of that cause. So GenKey and Counter may happen twice for one call.
  *
  * The wake pulse is an address octet 00; it is long enough on a bus of 100 kHz or less.
  * @devsWhenUsed
@@ -213,6 +213,7 @@ export class Atecc608 {
             platform().sleepMs(5)
         }
         this.occupied = true
+        let cause: any
         try {
             for (let attempt = 1; ; ++attempt) {
                 try {
@@ -221,8 +222,16 @@ export class Atecc608 {
                     return this.exchange(step)
                 } catch (error) {
                     const code = codeOf(error)
-                    const again = isNack(error) || code === Code.ElementRestart || code === Code.ElementEccFault
+                    const again =
+                        isNack(error) ||
+                        code === Code.ElementRestart ||
+                        code === Code.ElementEccFault ||
+                        // The watchdog may have put it to sleep in the midst of the command.
+                        code === Code.ElementBusyTooLong
+                    // A part that does not wake after such an error has not another one.
+                    if (code === Code.ElementWake && cause) throw cause
                     if (!again || attempt === 3) throw error
+                    cause = error
                 }
                 this.tell(wordSleep)
             }

@@ -28,7 +28,7 @@ export class FakeElement implements I2cBus {
     awake = false
     /** Bus cannot be pulsed, or the part is not there. */
     dead = false
-    output = Buffer.alloc(0)
+    output: Buffer = Buffer.alloc(0)
     at = 0
     /** Polls without acknowledgement before each answer. */
     busyPolls = 1
@@ -39,12 +39,13 @@ export class FakeElement implements I2cBus {
     answer: (command: FakeCommand) => Buffer | number = () => 0
     /** Changes octets on their way out. */
     garble: (octets: Buffer) => Buffer = octets => octets
-    wakeAnswer = Buffer.from("04113343", "hex")
+    wakeAnswer: Buffer = Buffer.from("04113343", "hex")
 
     transfer(address: number, write: Buffer, readLength: number): Buffer {
         if (this.dead) throw busError(-1)
         if (address === 0) {
             if (!this.awake) this.load(this.wakeAnswer)
+            if (!this.awake) this.left = 0
             this.awake = true
             this.log.push("W")
             throw busError(-1)

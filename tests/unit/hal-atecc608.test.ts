@@ -249,8 +249,21 @@ describe("ATECC608 driver", () => {
             return 0
         }
         expect(codeThrown(() => part.sign(0, digest))).toBe("ElementBusyTooLong")
+        // The last of three tries.
         expect(time.ms - from).toBeGreaterThan(ms * 1.4)
         expect(time.ms - from).toBeLessThan(ms * 1.5 + 60)
+    })
+
+    it("tells a part that is busy for ever from one that does not wake", () => {
+        const transfer = fake.transfer.bind(fake)
+        let told = false
+        // From the first command on nothing is acknowledged any more.
+        fake.transfer = (address, write, length) => {
+            if (told) throw busError(-1)
+            told = write.length > 1
+            return transfer(address, write, length)
+        }
+        expect(codeThrown(() => part.genKey(0, true))).toBe("ElementBusyTooLong")
     })
 
     it("knows the part by serial number and revision", () => {
