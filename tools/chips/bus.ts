@@ -20,8 +20,8 @@ export interface I2cDevice {
     addressed?(address: number): void
     /** A general-call address octet (0x00) was clocked: the ATECC's wake pulse when the bus runs at <= 100 kHz. */
     generalCall?(busHz: number): void
-    /** SDA was low for `microseconds` on end during a transaction meant for another part. */
-    otherTraffic?(microseconds: number): void
+    /** SDA was low for `microseconds` on end during a transaction (no general call) meant for another part. */
+    otherTraffic?(microseconds: number, busHz: number): void
     /** Power removed: volatile state is lost, non-volatile state survives. */
     powerOff(): void
     /** Power applied. */
@@ -47,8 +47,8 @@ export interface Transaction {
 
 const none = new Uint8Array(0)
 
-/** Longest run of zero bits in a stretch of bus octets, each followed by its acknowledge bit (low). */
-function longestLow(octets: number[]): number {
+/** Longest run of low bits in a stretch of bus octets; acknowledge bits are low, but that of an address nobody has. */
+function longestLow(octets: number[], acknowledged: boolean): number {
     let run = 0
     let longest = 0
     for (const octet of octets) {
@@ -56,7 +56,7 @@ function longestLow(octets: number[]): number {
             run = (octet >> bit) & 1 ? 0 : run + 1
             longest = Math.max(longest, run)
         }
-        longest = Math.max(longest, ++run)
+        if (acknowledged) longest = Math.max(longest, ++run)
     }
     return longest
 }
@@ -130,7 +130,8 @@ export class I2cBusModel {
         const others = this.devices.filter(d => !meant.includes(d))
         if (address === 0) for (const device of this.devices) device.generalCall?.(this.hz)
         if (meant.length === 0) {
-            this.disturb(others, [address << 1])
+            const direction = write.length === 0 && readLength > 0 ? 1 : 0
+            if (address !== 0) this.disturb(others, [(address << 1) | direction], false)
             return { status: Status.AddressNack, data: none, clocked: 1 }
         }
         const line: number[] = []
@@ -152,13 +153,13 @@ export class I2cBusModel {
                 for (const octet of data) line.push(octet)
             }
         }
-        this.disturb(others, line)
+        this.disturb(others, line, true)
         return { status, data, clocked: line.length }
     }
 
-    private disturb(others: I2cDevice[], line: number[]): void {
+    private disturb(others: I2cDevice[], line: number[], acknowledged: boolean): void {
         if (!others.some(d => d.otherTraffic)) return
-        const microseconds = (longestLow(line) * 1e6) / this.hz
-        for (const device of others) device.otherTraffic?.(microseconds)
+        const microseconds = (longestLow(line, acknowledged) * 1e6) / this.hz
+        for (const device of others) device.otherTraffic?.(microseconds, this.hz)
     }
 }
