@@ -156,8 +156,11 @@ export class SmlLine {
         } catch (error) {
             const code = codeOf(error)
             if (code === 0) throw error
-            if (code === Code.UartOverrun) ++this.overruns
-            else if (code === Code.UartReset) ++this.resets
+            if (code === Code.UartOverrun) {
+                ++this.overruns
+                // A line that overruns is not silent.
+                this.heardAt = platform().millis()
+            } else if (code === Code.UartReset) ++this.resets
             else ++this.faults
             if (code === Code.UartOverrun || !this.failing) this.problem = error
             this.failing = code !== Code.UartOverrun
