@@ -4,7 +4,7 @@ import { Code, fail } from "./errors"
 /** Most extensions of one object. */
 const mostExtensions = 24
 
-/** `Extensions.id` of the extension that will carry a party's role and rights (2.25.UUID, no registry). */
+/** `Extensions.id` of the extension that will carry a party's role and rights: 1.3.6.1.3.20556.1 (experimental arc). */
 export const roleExtension = 256
 
 /** Walks a list of Extension (RFC 5280 4.2), each value in turn; the reader then stands inside it. */
@@ -45,7 +45,7 @@ export class Extensions {
         if (seen.length > mostExtensions) fail(Code.X509Extension, at, "at most " + mostExtensions, "more")
         this.id = -1
         if (length === 3 && data[at] === 0x55 && data[at + 1] === 0x1d) this.id = data[at + 2]
-        else if (der.is(hex`698298dcd8dceea292a9a193dea7ca869794c701`)) this.id = roleExtension
+        else if (der.is(hex`2b06010381a04c01`)) this.id = roleExtension
         this.critical = der.flag()
         der.enter(0x04)
         if (der.end !== end) fail(Code.DerTrailing, der.end, "the end", "more")
