@@ -1,0 +1,90 @@
+import { messageName, readSmlFile, type SmlFile } from "../verify/sml-file.ts"
+import { anyList, listOf, octetsOf, SmlDamage, type SmlNode } from "../verify/sml-tlv.ts"
+
+/** Why an exchange with a MUC came to nothing. The last two are answers; asking again does not help "refused". */
+export type Trouble = "timeout" | "hang-up" | "damaged" | "unreachable" | "not now" | "refused" | "closed"
+
+/** An exchange failed: of which kind, and in words. */
+export class ExchangeError extends Error {
+    constructor(
+        readonly trouble: Trouble,
+        message: string,
+    ) {
+        super(message)
+        this.name = "ExchangeError"
+    }
+}
+
+/** SML attention numbers (last two octets) after which asking again may help: not reachable, busy. */
+const passing = new Set(["fe03", "fe07", "fe15"])
+
+/** A response file, read as far as a head-end must: who answered, and which request. */
+export interface Response {
+    file: SmlFile
+    reqFileId: Buffer
+    serverId: Buffer
+}
+
+/** Reads a response file; `ExchangeError` "damaged" where it is none, "not now" or "refused" for an Attention. */
+export function readResponse(raw: Buffer): Response {
+    return guarded(() => {
+        const file = readSmlFile(raw)
+        if (file.damage) throw file.damage
+        const [open] = file.messages
+        if (open?.tag !== 0x0101) throw new SmlDamage(8, "PublicOpen.Res", open ? messageName(open.tag) : "nothing")
+        const bad = file.messages.find(message => message.crcCame !== message.crcExpected)
+        if (bad) throw new SmlDamage(bad.start, "a good message CRC", "another")
+        const fields = listOf(open.body, 6, "PublicOpen.Res")
+        return {
+            file,
+            reqFileId: octetsOf(file.payload, fields[2], "reqFileId"),
+            serverId: octetsOf(file.payload, fields[3], "serverId"),
+        }
+    })
+}
+
+/** Whatever a hostile answer makes the reader say is "damaged". */
+function guarded<T>(read: () => T): T {
+    try {
+        return read()
+    } catch (error) {
+        if (!(error instanceof SmlDamage)) throw error
+        throw new ExchangeError("damaged", `the answer is damaged: ${error.message}`)
+    }
+}
+
+/** Throws what an Attention.Res in the file says; the file must hold a message of one of `tags`. */
+export function demandAnswer({ file }: Response, tags: number[]): void {
+    guarded(() => {
+        for (const { tag, body } of file.messages) {
+            if (tag !== 0xff01) continue
+            const [, number, message] = listOf(body, 4, "Attention.Res")
+            const code = octetsOf(file.payload, number, "attentionNo").toString("hex").slice(-4)
+            const text = octetsOf(file.payload, message, "attentionMsg")
+                .toString("utf8")
+                .replace(/[^ -~]/g, "?")
+            const trouble = passing.has(code) ? "not now" : "refused"
+            throw new ExchangeError(trouble, `attention ${code} ${text.slice(0, 100)}`.trim())
+        }
+    })
+    if (!file.messages.some(({ tag }) => tags.includes(tag)))
+        throw new ExchangeError("damaged", `no ${tags.map(messageName).join(" or ")} in the answer`)
+}
+
+/** The octet strings in the children of the tree that a GetProcParameter.Res holds, in order. */
+export function treeValues(response: Response, most: number): Buffer[] {
+    const { file } = response
+    demandAnswer(response, [0x0501])
+    const { body } = file.messages.find(({ tag }) => tag === 0x0501)!
+    return guarded(() => {
+        const [, , children] = listOf(listOf(body, 3, "GetProcParameter.Res")[2], 3, "Tree")
+        const values: Buffer[] = []
+        if (children.type === "absent") return values
+        for (const child of anyList(children, "child_List").slice(0, most)) {
+            const value: SmlNode = listOf(child, 3, "Tree")[1]
+            if (value.type === "absent") continue
+            values.push(octetsOf(file.payload, listOf(value, 2, "ProcParValue")[1], "a value"))
+        }
+        return values
+    })
+}
