@@ -15,6 +15,7 @@ declare module "jacdac-ts" {
     export class JDService {
         readonly device: JDDevice
         readonly serviceClass: number
+        sendPacketAsync(packet: Packet): Promise<void>
         sendCmdAwaitResponseAsync(packet: Packet, timeoutMs?: number): Promise<Packet>
     }
 

@@ -68,8 +68,6 @@ export interface BoardOptions {
     onLog?(line: string): void
     /** Answers hypercalls 16 to 255; `undefined` = status -1. */
     onHostCall?(op: number, a: number, write: Uint8Array): Uint8Array | undefined
-    /** Each Jacdac frame the board sends. Do not call into the board from here. */
-    onFrame?(frame: Uint8Array): void
     /** The board ended, however; whoever gives this is taken to watch. */
     onEnd?(end: BoardEnd): void
     /** Go on after a restart (1 s later) or a panic (5 s later), as a real board does; they are still told to `onEnd`. */
@@ -98,6 +96,8 @@ export class Board {
     readonly log: string[] = []
     /** How the last run ended by itself, where it was a panic. */
     panic: { code: number; message: string } | undefined
+    /** Gets each Jacdac frame the board sends. Do not call into the board from there: `world.after(0, …)`. */
+    onFrame?: (frame: Uint8Array) => void
     private readonly socket: BoardSocket
     private flash: Uint8Array | undefined
     private wasm: Wasm | undefined
@@ -158,7 +158,7 @@ export class Board {
                 random: target => (this.options.random ?? randomFillSync)(target),
                 log: line => this.print(line),
                 panic: code => this.onPanic(code),
-                frame: frame => this.options.onFrame?.(frame),
+                frame: frame => this.onFrame?.(frame),
                 flashSize: this.options.flashSize ?? 128 * 1024,
                 flashLoad: target => {
                     if (this.flash) target.set(this.flash.subarray(0, target.length))
@@ -302,7 +302,8 @@ export class Board {
 
     private end(end: BoardEnd): void {
         const counting = this.options.countSteps === true || this.options.cutAtStep !== undefined
-        if (counting && this.wasm) this.lastSteps = this.wasm.steps
+        if (counting && this.wasm)
+            this.lastSteps = Math.min(this.wasm.steps, this.options.cutAtStep ?? Number.POSITIVE_INFINITY)
         this.wasm = undefined
         this.timer?.cancel()
         this.timer = undefined

@@ -31,6 +31,7 @@ export class BoardSocket {
         const socket = port < 0 ? connectTls({ host, port: -port }) : connectTcp({ host, port })
         this.socket = socket
         this.world.noteOutside(1)
+        this.world.noteSent()
         socket.once("close", () => this.world.noteOutside(-1))
         socket.setNoDelay(true)
         socket.once("connect", () => this.event(socket, SocketEvent.open))
@@ -54,7 +55,7 @@ export class BoardSocket {
     /** Sends; -10 where there is no connection. */
     write(octets: Uint8Array): number {
         if (!this.socket) return -10
-        this.world.noteActivity()
+        this.world.noteSent()
         this.socket.write(Buffer.from(octets))
         return 0
     }
@@ -90,7 +91,7 @@ export class BoardSocket {
 
     private event(socket: Socket, kind: number, data: Uint8Array = new Uint8Array(0)): void {
         if (this.socket !== socket) return
-        this.world.noteActivity()
+        this.world.noteReceived()
         this.events.push({ kind, data })
         this.onEvent()
     }

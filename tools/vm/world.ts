@@ -17,6 +17,8 @@ export interface WorldOptions {
     clock?: "real" | "virtual"
     /** Virtual time at the start, milliseconds since 1970; 2026-01-01T00:00:00Z by default. */
     startMs?: number
+    /** Real milliseconds a virtual clock waits for an answer to what went out by a socket; 10 by default. */
+    patienceMs?: number
 }
 
 /** Real milliseconds that events may run in one go before Node gets its turn. */
@@ -44,6 +46,8 @@ export class World {
     private closed = false
     private holds = 0
     private activity = 0
+    private patientUntil = 0
+    private readonly patienceMs: number
     /** Open sockets and other links to code outside the world. */
     private outside = 0
     private readonly failures: Error[] = []
@@ -54,6 +58,7 @@ export class World {
             ? (options.startMs ?? Date.UTC(2026, 0, 1))
             : performance.timeOrigin + performance.now()
         this.originMs = performance.now()
+        this.patienceMs = options.patienceMs ?? 10
     }
 
     /** World time, milliseconds since 1970. */
@@ -149,9 +154,15 @@ export class World {
         this.outside += change
     }
 
-    /** Something arrived from or left to outside: a virtual clock waits for what follows from it. */
-    noteActivity(): void {
+    /** Something went outside: a virtual clock gives the answer `patienceMs` of real time to come. */
+    noteSent(): void {
+        this.patientUntil = performance.now() + this.patienceMs
+    }
+
+    /** Something came from outside: a virtual clock stands until what follows from it is done. */
+    noteReceived(): void {
         this.activity++
+        this.patientUntil = 0
     }
 
     /** An error nobody has asked for yet; `runFor` and `runUntil` throw it. */
@@ -216,7 +227,7 @@ export class World {
     private async settle(): Promise<boolean> {
         if (this.holds === 0 && this.outside === 0) return false
         let seen = this.activity
-        for (let quiet = 0; quiet < quietTurns || this.holds > 0; quiet++) {
+        for (let quiet = 0; this.waits(quiet); quiet++) {
             await turn()
             if (this.queue[0]?.atMs <= this.virtualMs) return true
             if (this.activity !== seen) {
@@ -225,6 +236,10 @@ export class World {
             }
         }
         return false
+    }
+
+    private waits(quiet: number): boolean {
+        return quiet < quietTurns || this.holds > 0 || performance.now() < this.patientUntil
     }
 
     private throwFailure(): void {
