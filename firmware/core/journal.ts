@@ -31,7 +31,7 @@ export class RecordRing {
     /** Damaged records newer than the newest valid one; one is what a power cut leaves, more are a fault. */
     torn: number
 
-    /** Scans the store for the newest valid record. */
+    /** Scans the store for the newest valid record; lets other fibers run meanwhile. */
     constructor(
         readonly store: Store,
         readonly at: number,
@@ -44,9 +44,11 @@ export class RecordRing {
         for (let slot = 0; slot < count; ++slot) {
             const head = store.read(this.place(slot), 4)
             heads.blitAt(4 * slot, head, 0, 4)
+            platform().yieldNow()
         }
         for (;;) {
             let best = 0
+            platform().yieldNow()
             for (let slot = 0; slot < count; ++slot) {
                 const sequence = heads.getAt(4 * slot, "i32")
                 if (sequence > best && sequence % count === slot) best = sequence
