@@ -110,6 +110,9 @@ export class ChipBench {
     }
 }
 
+/** A MUC board. */
+export type MucBench = ChipBench
+
 /** A meter board: `ChipBench` and the front end with what flows through it. */
 export class MeterBench extends ChipBench {
     readonly source: LoadSource
@@ -131,6 +134,6 @@ export function meterBench(options: MeterBenchOptions): MeterBench {
 }
 
 /** Parts of a MUC board; its secure element's serial numbers are apart from those of meters. */
-export function mucBench(options: BenchOptions): ChipBench {
+export function mucBench(options: BenchOptions): MucBench {
     return new ChipBench(options, 0x800000000000 + options.serial)
 }
