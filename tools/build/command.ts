@@ -36,13 +36,14 @@ export async function run(args: string[]): Promise<number> {
             const heap = variant.hardware === "vm" ? await heapAfterBoot(built) : undefined
             heaps.set(`${variant.image} ${variant.board}`, heap === undefined ? "-" : (heap / 1024).toFixed(1))
             reports.push({ ...built.report, ...(heap === undefined ? {} : { freeHeapAfterBoot: heap }) })
-            failures.push(...overruns(built.report))
         } catch (error) {
             if (!(error instanceof CompileError)) throw error
             failures.push(...error.problems, `${what}: does not compile (${plural(error.problems.length, "error")})`)
         }
     }
     progress("")
+    for (const image of new Set(reports.map(report => report.image)))
+        failures.push(...overruns(reports.filter(report => report.image === image)))
     if (values.json) console.log(JSON.stringify(reports, null, 4))
     else {
         for (const image of new Set(reports.map(report => report.image))) {

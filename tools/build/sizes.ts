@@ -11,9 +11,6 @@ export interface Sizes {
     rooms: Record<string, number>
 }
 
-/** Octets of a function's descriptor. */
-const descriptorLength = 16
-
 /** Measures an image: sections from its header, functions by the source file in the debug information. */
 export function measure(image: Image): Sizes {
     const view = new DataView(image.bytecode.buffer, image.bytecode.byteOffset, image.bytecode.length)
@@ -23,7 +20,7 @@ export function measure(image: Image): Sizes {
     for (const room of rooms) byRoom[room.name] = 0
     for (const fun of image.debug.functions) {
         const room = rooms.find(each => each.files.test(sourceAt(image, fun.location?.[0] ?? 0)))!
-        byRoom[room.name] += fun.size + descriptorLength
+        byRoom[room.name] += fun.size
     }
     for (const room of rooms) if (byRoom[room.name] === 0) delete byRoom[room.name]
     return { image: image.bytecode.length, code, rooms: byRoom }

@@ -33,17 +33,22 @@ export function sizeTable(reports: BuildReport[], heaps: Map<string, string>): s
     return [line(head), line(limits), rule, ...rows.map(line)].join("\n")
 }
 
-/** What of a build is above its limit: one line each, empty when all is well. */
-export function overruns(report: BuildReport): string[] {
-    const { sizes } = report
-    const what = `${report.image} for ${report.board}`
-    const lines: string[] = []
-    if (sizes.code > codeLimit) lines.push(`${what}: code is ${kilo(sizes.code)} KB, above ${kilo(codeLimit)} KB`)
-    if (sizes.image > imageLimit) lines.push(`${what}: image is ${kilo(sizes.image)} KB, above ${kilo(imageLimit)} KB`)
-    for (const room of rooms) {
-        const octets = sizes.rooms[room.name] ?? 0
-        if (octets > room.budget * 1024)
-            lines.push(`${what}: ${room.name} is ${kilo(octets)} KB, above its budget of ${room.budget.toFixed(1)} KB`)
-    }
-    return lines
+/** What of the builds of one image is above its limit: a line each, empty when all is well. */
+export function overruns(reports: BuildReport[]): string[] {
+    const limits: [string, number, (report: BuildReport) => number][] = [
+        ["the code", codeLimit, report => report.sizes.code],
+        ["the image", imageLimit, report => report.sizes.image],
+        ...rooms.map((room): [string, number, (report: BuildReport) => number] => [
+            room.name,
+            room.budget * 1024,
+            report => report.sizes.rooms[room.name] ?? 0,
+        ]),
+    ]
+    return limits.flatMap(([what, limit, sizeOf]) => {
+        const over = reports.filter(report => sizeOf(report) > limit)
+        if (over.length === 0) return []
+        const most = Math.max(...over.map(sizeOf))
+        const boards = over.map(report => report.board).join(", ")
+        return [`${over[0].image}: ${what} takes ${kilo(most)} KB of ${kilo(limit)} KB (${boards})`]
+    })
 }
