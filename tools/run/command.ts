@@ -1,0 +1,109 @@
+import { mkdirSync } from "node:fs"
+import { join } from "node:path"
+import { ensureBuilt } from "../build/build.ts"
+import { meterBench, mucBench } from "../chips/bench.ts"
+import { readArgs, UsageError } from "../cli/usage.ts"
+import { Board, type BoardEnd } from "../vm/board.ts"
+import { World } from "../vm/world.ts"
+
+export const help = `plomb run IMAGE [--board NAME] [--serial N] [--set KEY=VALUE]... [--state DIR]
+          [--clock real|virtual] [--for SECONDS]
+
+Runs one board of an image (meter, muc) in the stock VM with models of all its parts, in the
+foreground, and prints what it logs, with source positions. Ctrl-C takes its power away.
+
+  --board NAME         row of devicescript.json: vm (default), or vm_software without secure element
+  --serial N           serial number of the board, 1 by default; fixes its tolerances too
+  --set KEY=VALUE      a setting of the board, as "uplink=127.0.0.1:7259"; may be repeated
+  --state DIR          keeps flash and memories of the parts there; forgotten at the end without
+  --clock virtual      time jumps from event to event, an hour passes in seconds
+  --for SECONDS        ends after this time on the board's clock
+
+Exit code 0 after Ctrl-C or --for, 1 after a panic.`
+
+/** A number in words, or a usage error that names the option. */
+function numberOf(option: string, text: string, least: number, most: number): number {
+    const value = Number(text)
+    if (!(value >= least && value <= most)) throw new UsageError(`--${option} takes ${least} to ${most}, not "${text}"`)
+    return value
+}
+
+function settingsOf(words: string[]): Record<string, string> {
+    const settings: Record<string, string> = {}
+    for (const word of words) {
+        const at = word.indexOf("=")
+        if (at < 1 || at > 13) throw new UsageError(`--set takes KEY=VALUE with a key of at most 13 characters`)
+        settings[word.slice(0, at)] = word.slice(at + 1)
+    }
+    return settings
+}
+
+export async function run(args: string[]): Promise<number> {
+    const { values, positionals } = readArgs({
+        args,
+        allowPositionals: true,
+        options: {
+            board: { type: "string", default: "vm" },
+            serial: { type: "string", default: "1" },
+            set: { type: "string", multiple: true, default: [] },
+            state: { type: "string" },
+            clock: { type: "string", default: "real" },
+            for: { type: "string" },
+        },
+    })
+    const [name, ...more] = positionals
+    if (!name || more.length > 0) throw new UsageError("plomb run takes one image: meter or muc")
+    if (values.clock !== "real" && values.clock !== "virtual")
+        throw new UsageError(`--clock is real or virtual, not "${values.clock}"`)
+    const serial = numberOf("serial", values.serial, 0, 0xffffffff)
+    const forMs = values.for === undefined ? Number.POSITIVE_INFINITY : 1000 * numberOf("for", values.for, 0, 1e9)
+    const settings = settingsOf(values.set)
+
+    const { image, report } = await ensureBuilt(name, values.board)
+    const world = new World({ clock: values.clock, startMs: Date.now() })
+    const stateDir = values.state
+    if (stateDir) mkdirSync(stateDir, { recursive: true, mode: 0o700 })
+    const bench = (name === "muc" ? mucBench : meterBench)({ clock: world, serial, stateDir })
+    let end: BoardEnd | undefined
+    let stop = false
+    const board = new Board({
+        image,
+        world,
+        bus: bench.bus,
+        parts: [bench],
+        settings,
+        flash: stateDir && join(stateDir, "flash.bin"),
+        onLog: line => console.log(`${(world.elapsedMs() / 1000).toFixed(3).padStart(9)}  ${line}`),
+        onEnd: how => {
+            end = how
+        },
+    })
+    const interrupt = () => {
+        stop = true
+    }
+    process.once("SIGINT", interrupt)
+    process.once("SIGTERM", interrupt)
+    console.log(`${report.identification}, serial ${serial}, ${values.clock} clock`)
+    const untilMs = world.elapsedMs() + forMs
+    try {
+        for (;;) {
+            end = undefined
+            await board.powerOn()
+            const over = () => stop || end !== undefined || world.elapsedMs() >= untilMs
+            await world.runUntil(over, Number.POSITIVE_INFINITY)
+            const how = end as BoardEnd | undefined
+            if (how === undefined) return 0
+            if (how.reason !== "restart" && how.reason !== "reboot") {
+                console.error(`plomb run: ${how.message}`)
+                return 1
+            }
+            console.log(`${how.message}: starting it again`)
+        }
+    } finally {
+        process.off("SIGINT", interrupt)
+        process.off("SIGTERM", interrupt)
+        await board.powerOff()
+        bench.save()
+        world.close()
+    }
+}
