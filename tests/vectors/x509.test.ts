@@ -1,8 +1,8 @@
 import { existsSync, readFileSync } from "node:fs"
 import { join } from "node:path"
 import { describe, expect, it } from "vitest"
-import { Code, PlombError } from "../../firmware/core/errors"
-import type { Reply } from "../../tools/vectors/format.ts"
+import { Code } from "../../firmware/core/errors"
+import { askNode } from "../../tools/vectors/run.ts"
 import { notSupported, questions, x509 } from "../../tools/vectors/x509.ts"
 
 const vectors = process.env.PLOMB_VECTORS ?? "../shared/vectors"
@@ -43,15 +43,6 @@ const causes: Record<string, string> = {
     "rfc5280::validity::notbefore-fractional": "ChainNotYetValid",
 }
 
-function ask(request: Uint8Array): Reply {
-    try {
-        return { octets: x509.answer(Buffer.from(request)) }
-    } catch (error) {
-        if (error instanceof PlombError) return { error: error.code, at: error.at }
-        return { escaped: `${error}` }
-    }
-}
-
 for (const file of files) {
     const path = join(vectors, file)
     const present = existsSync(path)
@@ -63,7 +54,7 @@ for (const file of files) {
         it("every case that is supported gets the expected result", () => {
             const failures = x509.cases(json, path).flatMap(each => {
                 if ("unsupported" in each) return []
-                const verdict = each.judge(ask(each.request))
+                const verdict = each.judge(askNode(x509, each.request))
                 return verdict === "pass" ? [] : [[each.id, verdict]]
             })
             expect(failures).toEqual([])
@@ -71,7 +62,7 @@ for (const file of files) {
 
         it("a case is listed as not supported only where the core answers otherwise", () => {
             const needless = questions(json)
-                .filter(each => notSupported[each.id] && each.judge(ask(each.request)) === "pass")
+                .filter(each => notSupported[each.id] && each.judge(askNode(x509, each.request)) === "pass")
                 .map(each => each.id)
             expect(needless).toEqual([])
         })
@@ -79,7 +70,7 @@ for (const file of files) {
         it("a refusal names the cause the case was made for", () => {
             for (const each of questions(json)) {
                 if (!causes[each.id]) continue
-                const reply = ask(each.request)
+                const reply = askNode(x509, each.request)
                 expect([each.id, "error" in reply ? Code[reply.error] : reply]).toEqual([each.id, causes[each.id]])
             }
         })

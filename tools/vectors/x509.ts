@@ -78,6 +78,7 @@ const purposes: Record<string, string> = { serverAuth: "2b06010505070301", clien
 export const x509: Format = {
     name: "X.509",
     program: "tools/vectors/device/x509.ts",
+    capacity: 8192,
     answer,
     recognises: json => limboCases(json) !== undefined || parseCases(json) !== undefined,
     cases: json =>
