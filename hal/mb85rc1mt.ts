@@ -8,8 +8,8 @@ import type { I2cBus } from "./ports"
 const idAddress = 0x7c
 /** Manufacturer 00A (Fujitsu), density code 7, product 758. */
 const deviceId = hex`00a758`
-/** Octets of a transaction, the two address octets of a write included. */
-const longest = 256
+/** Octets of a transaction, the two address octets of a write included: what the Jacdac binding of the bus carries. */
+const longest = 232
 
 /**
  * Fujitsu MB85RC1MT, FRAM of 128 KiB on I2C. Bit 16 of the memory address travels in the device address,
