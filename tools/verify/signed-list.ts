@@ -10,6 +10,8 @@ export interface Entry {
     unit?: number
     scaler?: number
     status?: SmlNode
+    /** The entry carries a time or a signature of its own. */
+    more: boolean
 }
 
 /** A signed list or profile row, as sent. */
@@ -114,7 +116,9 @@ function readEntry(payload: Buffer, node: SmlNode, kind: SignedItem["kind"]): En
     const [unit, scaler, value] = kind === "list" ? items.slice(3) : items.slice(1)
     const name = octetsOf(payload, items[0], "objName")
     if (name.length !== 6) throw new SmlDamage(items[0].start, "objName: 6 octets", `${name.length}`)
-    const entry: Entry = { obis: name.toString("hex"), node, value }
+    const own = kind === "list" ? [items[2], items[6]] : [items[4]]
+    const more = own.some(each => each.type !== "absent")
+    const entry: Entry = { obis: name.toString("hex"), node, value, more }
     if (value.type === "absent") throw new SmlDamage(value.start, "a value", "nothing")
     if (unit.type !== "absent") entry.unit = Number(uintOf(payload, unit, "unit", 1))
     if (scaler.type !== "absent") entry.scaler = Number(intOf(payload, scaler, "scaler", 1))
@@ -205,13 +209,15 @@ export function deviations(payload: Buffer, item: SignedItem): Deviation[] {
                 `${type}${width ? ` of ${width} octets` : ""}`,
                 describe(entry.value),
             )
-        if (unit !== undefined && (entry.unit !== unit || entry.scaler !== scaler))
+        if (entry.unit !== unit || entry.scaler !== scaler)
             say(
                 entry.node.start,
                 `${what} ${name}`,
-                `unit ${unit}, scaler ${scaler}`,
-                `unit ${entry.unit}, scaler ${entry.scaler}`,
+                unit === undefined ? "neither unit nor scaler" : `unit ${unit}, scaler ${scaler}`,
+                `unit ${entry.unit ?? "none"}, scaler ${entry.scaler ?? "none"}`,
             )
+        if (entry.more) say(entry.node.start, `${what} ${name}`, "no time or signature of its own", "one")
+        if (entry.status && code !== obis.drawn) say(entry.status.start, `${what} ${name}`, "no status", "one")
     })
     if (entries.length > rows.length)
         say(entries[rows.length].node.start, `entry ${rows.length + 1}`, `${rows.length} entries`, `${entries.length}`)
@@ -237,6 +243,8 @@ export function deviations(payload: Buffer, item: SignedItem): Deviation[] {
                 : "a seconds index (tag 1), as the clock is not set",
             item.time ? `tag ${item.time.tag}` : "nothing",
         )
+    if (kind === "profile row" && item.valTime?.tag !== wanted)
+        say(item.valTime?.node.start ?? item.message.body.start, "valTime", `tag ${wanted}`, `tag ${item.valTime?.tag}`)
     if (kind === "list") {
         const status = entryOf(item, obis.drawn)?.status
         const word = numberOf(payload, item, obis.status)
