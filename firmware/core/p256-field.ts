@@ -13,7 +13,7 @@
  * limbs further up, -256 q at nine, 65536 q at ten. High columns are rounded to the nearest multiple of 2^24,
  * which leaves balanced limbs. Everything is subtracted where it can be: `+` looks for strings first.
  *
- * `r` may be the same array as any input.
+ * `r` may be the same array as any input; of `negSquareLess` not the same as `e`, while `w` may be.
  */
 
 const limbMask = 0xffffff
@@ -201,9 +201,9 @@ export function negSquare(r: number[], a: number[]): void {
     r[10] = h * perLimb
 }
 
-/** r = -a * a / R - s * c; further `c` at most 4 and `s` -8 to 8. */
+/** r = -a * a / R - s * c, as above, and in the same pass w = r - u * e. */
 // biome-ignore format: one column a line
-export function negSquareLess(r: number[], a: number[], c: number[], s: number): void {
+export function negSquareLess(r: number[], a: number[], c: number[], s: number, w: number[], e: number[], u: number): void {
     const a0 = a[0], a1 = a[1], a2 = a[2], a3 = a[3], a4 = a[4], a5 = a[5], a6 = a[6], a7 = a[7], a8 = a[8], a9 = a[9], a10 = a[10]
     let t = -a0 * a0
     const q0 = t & limbMask
@@ -230,32 +230,44 @@ export function negSquareLess(r: number[], a: number[], c: number[], s: number):
     t = (t - q10) * perLimb - 2 * (a1 * a10 + a2 * a9 + a3 * a8 + a4 * a7 + a5 * a6) + q7 + q3 - 256 * q2 + 65536 * q1 - s * c[0]
     let h = t - minusRounder - rounder
     r[0] = t - h
+    w[0] = t - h - u * e[0]
     t = h * perLimb - 2 * (a2 * a10 + a3 * a9 + a4 * a8 + a5 * a7) - a6 * a6 + q8 + q4 - 256 * q3 + 65536 * q2 - s * c[1]
     h = t - minusRounder - rounder
     r[1] = t - h
+    w[1] = t - h - u * e[1]
     t = h * perLimb - 2 * (a3 * a10 + a4 * a9 + a5 * a8 + a6 * a7) + q9 + q5 - 256 * q4 + 65536 * q3 - s * c[2]
     h = t - minusRounder - rounder
     r[2] = t - h
+    w[2] = t - h - u * e[2]
     t = h * perLimb - 2 * (a4 * a10 + a5 * a9 + a6 * a8) - a7 * a7 + q10 + q6 - 256 * q5 + 65536 * q4 - s * c[3]
     h = t - minusRounder - rounder
     r[3] = t - h
+    w[3] = t - h - u * e[3]
     t = h * perLimb - 2 * (a5 * a10 + a6 * a9 + a7 * a8) + q7 - 256 * q6 + 65536 * q5 - s * c[4]
     h = t - minusRounder - rounder
     r[4] = t - h
+    w[4] = t - h - u * e[4]
     t = h * perLimb - 2 * (a6 * a10 + a7 * a9) - a8 * a8 + q8 - 256 * q7 + 65536 * q6 - s * c[5]
     h = t - minusRounder - rounder
     r[5] = t - h
+    w[5] = t - h - u * e[5]
     t = h * perLimb - 2 * (a7 * a10 + a8 * a9) + q9 - 256 * q8 + 65536 * q7 - s * c[6]
     h = t - minusRounder - rounder
     r[6] = t - h
+    w[6] = t - h - u * e[6]
     t = h * perLimb - 2 * a8 * a10 - a9 * a9 + q10 - 256 * q9 + 65536 * q8 - s * c[7]
     h = t - minusRounder - rounder
     r[7] = t - h
+    w[7] = t - h - u * e[7]
     t = h * perLimb - 2 * a9 * a10 - 256 * q10 + 65536 * q9 - s * c[8]
     h = t - minusRounder - rounder
     r[8] = t - h
+    w[8] = t - h - u * e[8]
     t = h * perLimb - a10 * a10 + 65536 * q10 - s * c[9]
     h = t - minusRounder - rounder
     r[9] = t - h
-    r[10] = h * perLimb - s * c[10]
+    w[9] = t - h - u * e[9]
+    const top = h * perLimb - s * c[10]
+    r[10] = top
+    w[10] = top - u * e[10]
 }

@@ -34,8 +34,8 @@ export class PointSum {
     z: number[] = zeroLimbs()
     /** Nothing has been added yet, or (only if `careful`) the sum is the point at infinity. */
     infinite: boolean = true
-    /** Point operations since the last yield. */
-    operations: number = 0
+    /** Point operations since the last yield; the first one yields. */
+    operations: number = 5
     readonly a: number[] = zeroLimbs()
     readonly b: number[] = zeroLimbs()
     readonly c: number[] = zeroLimbs()
@@ -50,13 +50,28 @@ export class PointSum {
 
 /** Sets `x` and `y` to the table's point at `offset`, y times `sign`. */
 function load(table: Buffer, offset: number, x: number[], y: number[], sign: number): void {
-    for (let i = 0; i < 10; ++i) {
-        x[i] = table.getAt(offset, "i32") & 0xffffff
-        y[i] = (table.getAt(offset + 32, "i32") & 0xffffff) * sign
-        offset += 3
-    }
-    x[10] = table.getAt(offset, "i32") & 0xffff
-    y[10] = (table.getAt(offset + 32, "i32") & 0xffff) * sign
+    x[0] = table.getAt(offset, "i32") & 0xffffff
+    y[0] = (table.getAt(offset + 32, "i32") & 0xffffff) * sign
+    x[1] = table.getAt(offset + 3, "i32") & 0xffffff
+    y[1] = (table.getAt(offset + 35, "i32") & 0xffffff) * sign
+    x[2] = table.getAt(offset + 6, "i32") & 0xffffff
+    y[2] = (table.getAt(offset + 38, "i32") & 0xffffff) * sign
+    x[3] = table.getAt(offset + 9, "i32") & 0xffffff
+    y[3] = (table.getAt(offset + 41, "i32") & 0xffffff) * sign
+    x[4] = table.getAt(offset + 12, "i32") & 0xffffff
+    y[4] = (table.getAt(offset + 44, "i32") & 0xffffff) * sign
+    x[5] = table.getAt(offset + 15, "i32") & 0xffffff
+    y[5] = (table.getAt(offset + 47, "i32") & 0xffffff) * sign
+    x[6] = table.getAt(offset + 18, "i32") & 0xffffff
+    y[6] = (table.getAt(offset + 50, "i32") & 0xffffff) * sign
+    x[7] = table.getAt(offset + 21, "i32") & 0xffffff
+    y[7] = (table.getAt(offset + 53, "i32") & 0xffffff) * sign
+    x[8] = table.getAt(offset + 24, "i32") & 0xffffff
+    y[8] = (table.getAt(offset + 56, "i32") & 0xffffff) * sign
+    x[9] = table.getAt(offset + 27, "i32") & 0xffffff
+    y[9] = (table.getAt(offset + 59, "i32") & 0xffffff) * sign
+    x[10] = table.getAt(offset + 30, "i32") & 0xffff
+    y[10] = (table.getAt(offset + 62, "i32") & 0xffff) * sign
 }
 
 /** A point operation is at most 11,000 steps, so five of them are well within the budget between two yields. */
@@ -99,22 +114,71 @@ export function doublePoint(sum: PointSum): void {
     const c = sum.c
     const d = sum.d
     negSquare(a, z)
-    for (let i = 0; i < 11; ++i) {
-        const xi = x[i]
-        const ai = a[i]
-        b[i] = (xi - ai) * 3
-        c[i] = xi + ai
-        a[i] = y[i] * -2
-    }
+    let xi = 0
+    let ai = 0
+    xi = x[0]
+    ai = a[0]
+    b[0] = (xi - ai) * 3
+    c[0] = xi + ai
+    a[0] = y[0] * -2
+    xi = x[1]
+    ai = a[1]
+    b[1] = (xi - ai) * 3
+    c[1] = xi + ai
+    a[1] = y[1] * -2
+    xi = x[2]
+    ai = a[2]
+    b[2] = (xi - ai) * 3
+    c[2] = xi + ai
+    a[2] = y[2] * -2
+    xi = x[3]
+    ai = a[3]
+    b[3] = (xi - ai) * 3
+    c[3] = xi + ai
+    a[3] = y[3] * -2
+    xi = x[4]
+    ai = a[4]
+    b[4] = (xi - ai) * 3
+    c[4] = xi + ai
+    a[4] = y[4] * -2
+    xi = x[5]
+    ai = a[5]
+    b[5] = (xi - ai) * 3
+    c[5] = xi + ai
+    a[5] = y[5] * -2
+    xi = x[6]
+    ai = a[6]
+    b[6] = (xi - ai) * 3
+    c[6] = xi + ai
+    a[6] = y[6] * -2
+    xi = x[7]
+    ai = a[7]
+    b[7] = (xi - ai) * 3
+    c[7] = xi + ai
+    a[7] = y[7] * -2
+    xi = x[8]
+    ai = a[8]
+    b[8] = (xi - ai) * 3
+    c[8] = xi + ai
+    a[8] = y[8] * -2
+    xi = x[9]
+    ai = a[9]
+    b[9] = (xi - ai) * 3
+    c[9] = xi + ai
+    a[9] = y[9] * -2
+    xi = x[10]
+    ai = a[10]
+    b[10] = (xi - ai) * 3
+    c[10] = xi + ai
+    a[10] = y[10] * -2
     // d = -alpha = -3 (X - Z^2) (X + Z^2): bounds 6 and 2
     negMul(d, b, c)
     negMul(z, a, z)
     // a = -gamma = -Y^2, b = -beta = -X * gamma
     negSquare(a, y)
     negMul(b, x, a)
-    // X' = alpha^2 - 8 beta
-    negSquareLess(x, d, b, 8)
-    for (let i = 0; i < 11; ++i) b[i] = x[i] - b[i] * 4
+    // X' = alpha^2 - 8 beta, b = 4 beta - X'
+    negSquareLess(x, d, b, 8, b, b, 4)
     // Y' = alpha * (4 beta - X') - 8 gamma^2
     negSquare(a, a)
     negMulLess(y, d, b, a, -8)
@@ -135,12 +199,12 @@ export function addPoint(sum: PointSum, table: Buffer, offset: number, sign: num
     const c = sum.c
     const h = sum.d
     const r = sum.e
-    load(table, offset, h, r, sign)
-    // h = x2 Z^2 - X, r = Y - y2 Z^3. The usual r is the opposite; with this one Y' and Z' both change sign: the same point.
+    load(table, offset, h, r, -sign)
+    // h = x2 Z^2 - X, r = y2 Z^3 - Y
     negSquare(a, z)
     negMulLess(h, h, a, x, -1)
     negMul(b, z, a)
-    negMulLess(r, r, b, y, -1)
+    negMulLess(r, r, b, y, 1)
     if (sum.careful && meetsItself(sum, h, r)) {
         if (sum.infinite) return
         setPoint(sum, table, offset, sign)
@@ -151,13 +215,22 @@ export function addPoint(sum: PointSum, table: Buffer, offset: number, sign: num
     negSquare(a, h)
     negMul(b, h, a)
     negMul(c, x, a)
-    // X' = r^2 - h^3 - 2 v
-    for (let i = 0; i < 11; ++i) a[i] = c[i] * 2 - b[i]
-    negSquareLess(x, r, a, 1)
-    // Y' = r * (v - X') + Y h^3
+    a[0] = c[0] * 2 - b[0]
+    a[1] = c[1] * 2 - b[1]
+    a[2] = c[2] * 2 - b[2]
+    a[3] = c[3] * 2 - b[3]
+    a[4] = c[4] * 2 - b[4]
+    a[5] = c[5] * 2 - b[5]
+    a[6] = c[6] * 2 - b[6]
+    a[7] = c[7] * 2 - b[7]
+    a[8] = c[8] * 2 - b[8]
+    a[9] = c[9] * 2 - b[9]
+    a[10] = c[10] * 2 - b[10]
+    negSquareLess(x, r, a, 1, a, c, 1)
+    // Y' = r * (v - X') - Y h^3
     negMul(b, y, b)
-    for (let i = 0; i < 11; ++i) a[i] = c[i] - x[i]
     negMulLess(y, r, a, b, 1)
+    // Y' and Z' = Z h have both come out negative, which is the same point.
     negMul(z, z, h)
 }
 
@@ -231,7 +304,7 @@ export function storePoint(table: Buffer, offset: number, x: number[], y: number
 }
 
 /**
- * Recodes an odd `k` below 2^256 into 264 digits that are all 1 or -1 (bit 1 or 0 of the result, least significant
+ * Recodes an odd `k` below 2^256 into 258 digits that are all 1 or -1 (bit 1 or 0 of the result, least significant
  * first): such digits select a table's point and its sign, and never nothing.
  */
 export function signedDigits(k: number[]): Buffer {
@@ -243,7 +316,7 @@ export function signedDigits(k: number[]): Buffer {
         low = next
     }
     digits[31] = low >> 1
-    digits[32] = 0x80
+    digits[32] = 2
     return digits
 }
 
@@ -271,7 +344,7 @@ export function addSelected(
     addPoint(sum, table, base + selected * 64, sign * (2 * top - 1))
 }
 
-/** Adds `sign` times what column `j` (0 to 21) of block 0 or 1 of the base point's comb selects. */
+/** Adds `sign` times what column `j` (0 to 21; to 20 in block 1) of block 0 or 1 of the base point's comb selects. */
 export function addColumn(sum: PointSum, digits: Buffer, j: number, block: number, sign: number): void {
-    addSelected(sum, digits, j + 22 * block, 6, 44, combTable, 2048 * block, sign)
+    addSelected(sum, digits, j + 22 * block, 6, 43, combTable, 2048 * block, sign)
 }

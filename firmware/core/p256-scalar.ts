@@ -23,6 +23,8 @@ export class Modulus {
     }
 }
 
+const perLimb = 1 / 0x1000000
+
 /** Limbs of zero. */
 export function zeroLimbs(): number[] {
     return [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]
@@ -113,27 +115,36 @@ export function addModulo(r: number[], a: number[], b: number[], modulus: Modulu
  * r = a * b / R, reduced. One row of the product at a time; a column collects at most 22 products of
  * 2^48, which is still exact.
  */
+// biome-ignore format: one number a line
 export function montgomeryMultiply(r: number[], a: number[], b: number[], modulus: Modulus): void {
     const m = modulus.limbs
     const negInverse = modulus.negInverse
-    const t = zeroLimbs()
+    const b0 = b[0], b1 = b[1], b2 = b[2], b3 = b[3], b4 = b[4], b5 = b[5], b6 = b[6], b7 = b[7], b8 = b[8], b9 = b[9], b10 = b[10]
+    const m0 = m[0], m1 = m[1], m2 = m[2], m3 = m[3], m4 = m[4], m5 = m[5], m6 = m[6], m7 = m[7], m8 = m[8], m9 = m[9], m10 = m[10]
+    let t0 = 0, t1 = 0, t2 = 0, t3 = 0, t4 = 0, t5 = 0, t6 = 0, t7 = 0, t8 = 0, t9 = 0, t10 = 0
     for (let i = 0; i < 11; ++i) {
         const x = a[i]
-        const low = t[0] + x * b[0]
-        const q = ((low & 0xffffff) * negInverse) & 0xffffff
-        let up = (low + q * m[0]) / 0x1000000
-        for (let j = 1; j < 11; ++j) {
-            t[j - 1] = up + t[j] + x * b[j] + q * m[j]
-            up = 0
-        }
-        t[10] = 0
+        t0 = t0 + x * b0
+        const q = ((t0 & 0xffffff) * negInverse) & 0xffffff
+        t0 = (t0 + q * m0) * perLimb + t1 + x * b1 + q * m1
+        t1 = t2 + x * b2 + q * m2
+        t2 = t3 + x * b3 + q * m3
+        t3 = t4 + x * b4 + q * m4
+        t4 = t5 + x * b5 + q * m5
+        t5 = t6 + x * b6 + q * m6
+        t6 = t7 + x * b7 + q * m7
+        t7 = t8 + x * b8 + q * m8
+        t8 = t9 + x * b9 + q * m9
+        t9 = t10 + x * b10 + q * m10
+        t10 = 0
     }
+    const t = [t0, t1, t2, t3, t4, t5, t6, t7, t8, t9]
     let up = 0
-    for (let j = 0; j < 10; ++j) {
-        up = up + t[j]
+    for (let i = 0; i < 10; ++i) {
+        up = up + t[i]
         const limb = up & 0xffffff
-        r[j] = limb
-        up = (up - limb) / 0x1000000
+        r[i] = limb
+        up = (up - limb) * perLimb
     }
     r[10] = up
     reduce(r, r, 1, modulus)
@@ -162,8 +173,9 @@ export function inversePublic(a: number[], modulus: Modulus): number[] {
     u[0] = 1
     let n = 10
     let k = 1
-    // A round makes x or y smaller, as a rule by 36 bits together; the bound only stops what cannot be inverted.
-    for (let round = 0; round < 600; ++round) {
+    // As a rule a round takes 36 bits off x and y together; the bound only stops what cannot be inverted.
+    for (let round = 0; round < 200; ++round) {
+        if ((round & 31) === 31) platform().yieldNow()
         while (n > 0 && x[n] === 0 && y[n] === 0) --n
         let A = 1
         let B = 0
@@ -233,9 +245,11 @@ export function inversePublic(a: number[], modulus: Modulus): number[] {
             }
         }
         if (B === 0 && C === 0) {
-            // No quotient was certain: take a lower bound of it off the larger number.
-            if (xh >= yh) B = atLeastOne(xh / (yh + 1))
-            else C = atLeastOne(yh / (xh + 1))
+            // No quotient was certain, or it is too large.
+            if (lessThan(x, y)) divideOnce(y, x, u, s, n)
+            else divideOnce(x, y, s, u, n)
+            k = 11
+            continue
         }
         let cx = 0
         let cy = 0
@@ -247,10 +261,10 @@ export function inversePublic(a: number[], modulus: Modulus): number[] {
             cx = cx + A * xi - B * yi
             xi = C * xi
             x[i] = cx & 0xffffff
-            cx = (cx - x[i]) / 0x1000000
+            cx = (cx - x[i]) * perLimb
             cy = cy + D * yi - xi
             y[i] = cy & 0xffffff
-            cy = (cy - y[i]) / 0x1000000
+            cy = (cy - y[i]) * perLimb
         }
         cx = 0
         cy = 0
@@ -259,13 +273,12 @@ export function inversePublic(a: number[], modulus: Modulus): number[] {
             yi = u[i]
             cx = cx + A * xi + B * yi
             s[i] = cx & 0xffffff
-            cx = (cx - s[i]) / 0x1000000
+            cx = (cx - s[i]) * perLimb
             cy = cy + D * yi + C * xi
             u[i] = cy & 0xffffff
-            cy = (cy - u[i]) / 0x1000000
+            cy = (cy - u[i]) * perLimb
         }
         while (k < 11 && (s[k] !== 0 || u[k] !== 0 || s[k - 1] !== 0 || u[k - 1] !== 0)) ++k
-        if ((round & 31) === 31) platform().yieldNow()
     }
     if (y[0] === 1) reduce(u, u, 1, modulus)
     else reduce(u, s, -1, modulus)
@@ -273,8 +286,35 @@ export function inversePublic(a: number[], modulus: Modulus): number[] {
     return u
 }
 
-function atLeastOne(quotient: number): number {
-    return quotient < 1 ? 1 : quotient > 0xffffff ? 0xffffff : quotient | 0
+/**
+ * One step of long division: takes the largest q * 2^(24 i) times `short` off `long` that is certain to fit, and adds as
+ * many cofactors. `n` is the top limb of `long`, which is not the smaller one.
+ */
+function divideOnce(long: number[], short: number[], longCofactor: number[], shortCofactor: number[], n: number): void {
+    let top = n
+    while (top > 0 && short[top] === 0) --top
+    let shift = n - top
+    const below = top > 0 ? short[top - 1] : 0
+    let q = (long[n] * 0x1000000 + long[n - 1]) / (short[top] * 0x1000000 + below + 1)
+    if (q < 1 && shift > 0) {
+        --shift
+        q = q * 0x1000000
+    }
+    q = q < 1 ? 1 : q | 0
+    let up = 0
+    for (let i = 0; i + shift <= n; ++i) {
+        up = up + long[i + shift] - q * short[i]
+        const limb = up & 0xffffff
+        long[i + shift] = limb
+        up = (up - limb) * perLimb
+    }
+    up = 0
+    for (let i = 0; i + shift <= 11; ++i) {
+        up = up + longCofactor[i + shift] + q * shortCofactor[i]
+        const limb = up & 0xffffff
+        longCofactor[i + shift] = limb
+        up = (up - limb) * perLimb
+    }
 }
 
 /** 1 / a modulo m for a secret `a`: what is inverted is a * random, so that its time says nothing of `a`. */

@@ -27,9 +27,6 @@ export interface Format {
     answer(request: Buffer): Buffer
     /** The VM program, relative to the repository: "tools/vectors/device/ecdsa.ts"; it calls `serve(answer)`. */
     program: string
+    /** Longest request that the program takes, in octets, where a suite has longer ones: they do not fit a board's heap. */
+    capacity?: number
 }
-
-/** The VM asks for the next request by this host call and gets none (0 octets) at the end. */
-export const nextRequest = 16
-/** The VM hands over a reply by this host call: kind 0 octets, 1 error code U32 LE and offset I32 LE, 2 text. */
-export const giveReply = 17

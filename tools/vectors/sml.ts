@@ -115,7 +115,7 @@ function compareEntry(came: Element[], expected: any): void {
     same(`${obis} unit`, numberOf(unit), expected.unit)
     same(`${obis} scaler`, numberOf(scaler), expected.scaler)
     same(`${obis} valueSignature`, hexOf(signature), expected.valueSignature)
-    if (!isInteger(value)) same(obis, plain(value), expected.type === "octets" ? { hex: expected.hex } : expected.list)
+    if (!isInteger(value)) same(obis, plain(value), expected.type === "octets" ? { hex: expected.hex } : expected.value)
     else {
         same(`${obis} type`, `${value.signed ? "int" : "uint"}${8 * value.width}`, expected.type)
         same(obis, String(value.value), expected.raw)

@@ -1,17 +1,12 @@
 import { PlombError } from "../../../firmware/core/errors"
-import { hostCall } from "../../../hal/bus-vm"
+import { serveCases } from "../../vm/device/serve"
 
 /**
- * The VM's side of `plomb vectors --in vm`: takes requests of at most `capacity` octets from the host one by one
- * until there are none, and hands each reply over. Call after `installDevicePlatform`.
+ * The VM's side of `plomb vectors --in vm`: answers requests of at most `capacity` octets. A reply is one octet 0 and
+ * the answer; 1, error code U32 LE and offset I32 LE; or 2 and the text of whatever else escaped.
  */
 export function serve(capacity: number, answer: (request: Buffer) => Buffer): void {
-    const none = Buffer.alloc(0)
-    for (;;) {
-        const request = hostCall(16, 0, none, capacity)
-        if (request.length === 0) return
-        hostCall(17, 0, reply(request, answer), 0)
-    }
+    serveCases(capacity, request => reply(request, answer))
 }
 
 function reply(request: Buffer, answer: (request: Buffer) => Buffer): Buffer {

@@ -1,0 +1,96 @@
+/** A family of vector files that is known but not run, with the reason. */
+export interface Later {
+    name: string
+    reason: string
+    recognises(json: any, path: string, text: string): boolean
+}
+
+const of = (name: string, issue: string) => `the core has no ${name} yet: ${issue}`
+const symmetric = "it comes with TLS and OMS telegrams"
+const readers = "it comes with the readers of other meters' telegrams"
+
+/** All of the object's own names are there. */
+function has(json: any, ...names: string[]): boolean {
+    return typeof json === "object" && json !== null && names.every(name => name in json)
+}
+
+function algorithm(json: any): string {
+    return typeof json?.algorithm === "string" && Array.isArray(json.testGroups) ? json.algorithm : ""
+}
+
+const firstCase = (json: any) => (Array.isArray(json?.cases) ? json.cases[0] : undefined)
+
+/** Formats of later work; most particular first. */
+export const later: Later[] = [
+    {
+        name: "AES and ChaCha20-Poly1305",
+        reason: of("AES or ChaCha20-Poly1305", symmetric),
+        recognises: json => /AES|CHACHA20/.test(algorithm(json)),
+    },
+    {
+        name: "HKDF and TLS 1.3 key schedule",
+        reason: of("key derivation", "it comes with TLS"),
+        recognises: json => /^HKDF|^TLS/.test(algorithm(json)) || has(json, "Simple_1RTT_Handshake"),
+    },
+    {
+        name: "SHA-256 and HMAC",
+        reason: "both are native code of the DeviceScript runtime (and of Node), not of the core",
+        recognises: json => /^HMAC|^SHA2/.test(algorithm(json)),
+    },
+    {
+        name: "LMS",
+        reason: of("LMS", "it comes with software updates"),
+        recognises: json =>
+            algorithm(json) === "LMS" ||
+            (has(firstCase(json), "publicKey", "signature") && has(firstCase(json), "kind")),
+    },
+    {
+        name: "TLS 1.3 messages",
+        reason: of("TLS", "an issue of its own"),
+        recognises: (json, path) => has(firstCase(json), "Protocol", "Message_Type") || path.endsWith(".vec"),
+    },
+    {
+        name: "CBOR",
+        reason: of("CBOR", "it comes with COSE-signed packages"),
+        recognises: json => Array.isArray(json) && has(json[0], "cbor", "hex"),
+    },
+    {
+        name: "COSE",
+        reason: of("COSE", "it comes with signed packages"),
+        recognises: json => has(json, "title", "input", "output"),
+    },
+    {
+        name: "DLMS/COSEM",
+        reason: of("DLMS", readers),
+        recognises: json =>
+            has(firstCase(json), "apdu") ||
+            has(firstCase(json), "llcPdu") ||
+            has(firstCase(json), "systemTitle") ||
+            has(firstCase(json), "stream") ||
+            has(firstCase(json), "frame", "expected"),
+    },
+    {
+        name: "wireless M-Bus and OMS",
+        reason: of("M-Bus", readers),
+        recognises: json => has(firstCase(json), "telegram") || has(json, "frames", "leftOver"),
+    },
+    {
+        name: "wired M-Bus",
+        reason: of("M-Bus", readers),
+        recognises: (json, path, text) =>
+            (has(json, "frame", "expected") && typeof json.frame === "string") ||
+            /^\s*<\?xml[^>]*>\s*<MBusData>/.test(text) ||
+            (path.endsWith(".hex") && /^[0-9a-f\s]+$/i.test(text)),
+    },
+    {
+        name: "IEC 62056-21",
+        reason: of("IEC 62056-21", readers),
+        recognises: (json, path, text) =>
+            has(json, "dataSets") || has(json, "exchange") || (path.endsWith(".raw") && text.includes("/")),
+    },
+    {
+        name: "SAFE transparency software",
+        reason: "signed readings of charging meters are the verifier's, not the core's: plomb verify FILE judges them",
+        recognises: (_json, path, text) => path.endsWith(".xml") && /<signedData/.test(text),
+    },
+]
