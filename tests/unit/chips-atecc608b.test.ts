@@ -11,6 +11,7 @@ import { Atecc608b, type AteccOptions } from "../../tools/chips/atecc608b"
 import { counterEnd, crc16, decodeCounter, encodeCounter } from "../../tools/chips/atecc608b-memory"
 import { I2cBusModel } from "../../tools/chips/bus"
 import { ManualClock } from "../../tools/chips/clock"
+import { parseTrace, replay } from "../../tools/chips/trace"
 
 const hex = (octets: Uint8Array) => Buffer.from(octets).toString("hex")
 const sha256 = (...parts: Uint8Array[]) => {
@@ -128,6 +129,25 @@ describe("ATECC608B packets", () => {
         b.bus.transfer(0x60, Buffer.from("030730000000035d", "hex"), 0)
         b.clock.advance(5)
         expect(hex(b.read(7).data)).toBe("070000600383bb")
+    })
+
+    it("replays what was seen on the wire of real parts: wake answer, revision, status octets with their CRC", () => {
+        const b = bench()
+        const trace = parseTrace(`
+            # helium/gateway-mfr-rs issue 16, and the wake answer every driver expects
+            0   00 - 0 -> -1 -
+            1.5 60 - 4 -> 0 04113343
+            2   60 030730000000035d 0 -> 0 -
+            3   60 - 1 -> -1 -
+            8   60 - 1 -> 0 07
+            9   60 - 6 -> 0 0000600383bb
+            10  60 03071b00000024cd 0 -> 0 -
+            20  60 - 1 -> -1 -
+            34  60 - 1 -> 0 23
+            35  60 02 0 -> 0 -
+            36  60 - 1 -> -1 -
+        `)
+        expect(replay(trace, b.bus, ms => b.clock.advance(ms))).toEqual([])
     })
 
     it("goes on reading where the last read ended, starts over at word address 0, then gives FF", () => {

@@ -35,12 +35,14 @@ export interface Channel {
     angle: number
 }
 
+/** What the measuring half is made for. */
 export interface MeterOptions {
     load: LoadSource
     board: BoardError
     positivePhcalDelaysCurrent: boolean
 }
 
+/** Both channels' quantities and accumulators, up to date after `sync`. */
 export class EnergyMeter {
     private readonly energies = Array.from({ length: 6 }, () => new Accumulator())
     private synced: number
@@ -204,7 +206,9 @@ export class EnergyMeter {
         return Math.sqrt(Math.max(0, rms * rms + 4096 * this.signed(address)))
     }
 
+    /** Where channel A changes sign; only modes that treat signs differently need to know. */
     private zeroCrossing(from: number, to: number): number {
+        if ((this.get(Reg.ACCMODE) & 0xff) === 0) return to
         const at = (second: number) => this.channel(this.options.load.at(second), 0).watt
         const first = at(from)
         const last = 2 * at((from + to) / 2) - first

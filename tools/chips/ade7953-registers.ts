@@ -97,6 +97,7 @@ const writable = new Set<number>([
     ...[0x28c, 0x28d, 0x28e, 0x28f, 0x290, 0x292, 0x295, 0x296, 0x297],
 ])
 
+/** May the register (24-bit form of the address) be written? */
 export function isWritable(address: number): boolean {
     return writable.has(address)
 }

@@ -21,6 +21,7 @@ const startUpMs = 100
 const resetBit = 1 << 20
 const crcBit = 1 << 21
 
+/** What the part is connected to. */
 export interface Ade7953Options {
     clock: ModelClock
     load: LoadSource
@@ -29,6 +30,7 @@ export interface Ade7953Options {
     positivePhcalDelaysCurrent?: boolean
 }
 
+/** The part as the bus sees it. */
 export class Ade7953 implements I2cDevice {
     private registers = powerUpRegisters()
     private meter!: EnergyMeter

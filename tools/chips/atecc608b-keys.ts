@@ -57,6 +57,7 @@ function keyDigest(state: AteccState, head: Uint8Array, publicKey: Uint8Array): 
     return new Uint8Array(hash.digest())
 }
 
+/** GenKey 40: makes a key or computes a public key or its digest. */
 export function genKey(state: AteccState, { p1, p2, data }: Command): Uint8Array {
     const { memory, volatile } = state
     demand([0x00, 0x04, 0x08, 0x0c, 0x10].includes(p1), p1 & 0x20 ? Status.Execution : Status.Parse)
@@ -90,6 +91,7 @@ export function genKey(state: AteccState, { p1, p2, data }: Command): Uint8Array
     return publicKey
 }
 
+/** Sign 41, external mode: R | S over the digest in TempKey or MsgDigBuf. */
 export function sign(state: AteccState, { p1, p2, data }: Command): Uint8Array {
     const { memory, volatile } = state
     demand(data.length === 0 && p2 < 16 && (p1 & 0x1e) === 0, Status.Parse)
@@ -109,6 +111,7 @@ export function sign(state: AteccState, { p1, p2, data }: Command): Uint8Array {
     return p256.sign(source.data, key, { prehash: false, lowS: false, extraEntropy: state.random(32) })
 }
 
+/** Verify 45 with an external or a stored public key. */
 export function verify(state: AteccState, { p1, p2, data }: Command): Uint8Array {
     const { memory, volatile } = state
     const mode = p1 & 0x07
@@ -137,6 +140,7 @@ export function verify(state: AteccState, { p1, p2, data }: Command): Uint8Array
     return Uint8Array.of(good ? Status.Success : Status.Miscompare)
 }
 
+/** ECDH 43: X of the shared point, in clear, to TempKey or to a slot. */
 export function ecdh(state: AteccState, { p1, p2, data }: Command): Uint8Array {
     const { memory, volatile } = state
     demand(data.length === 64 && (p1 & 0xf0) === 0, Status.Parse)

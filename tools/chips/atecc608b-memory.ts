@@ -66,6 +66,7 @@ function freshConfiguration(serial: Uint8Array): Uint8Array {
     return new Uint8Array(c)
 }
 
+/** All non-volatile contents of one part. */
 export class AteccMemory {
     config: Uint8Array
     otp: Uint8Array = new Uint8Array(64).fill(0xff)

@@ -64,6 +64,7 @@ export interface Volatile {
     sha?: Uint8Array[]
 }
 
+/** What a command works on. */
 export interface AteccState {
     memory: AteccMemory
     volatile: Volatile

@@ -15,6 +15,7 @@ function dataAddress(p2: number): { slot: number; block: number; word: number } 
     return { slot: (p2 >> 3) & 0x0f, block: p2 >> 8, word: p2 & 7 }
 }
 
+/** Read 02. */
 export function read(state: AteccState, { p1, p2, data }: Command): Uint8Array {
     const { memory } = state
     const zone = p1 & 3
@@ -38,6 +39,7 @@ export function read(state: AteccState, { p1, p2, data }: Command): Uint8Array {
     return out
 }
 
+/** Write 12, in clear. */
 export function write(state: AteccState, { p1, p2, data }: Command): Uint8Array {
     const { memory } = state
     const zone = p1 & 3
@@ -69,6 +71,7 @@ function lockedWrite(slotConfig: number, whole: boolean): boolean {
     return slotConfig >> 12 <= 1 && (whole || !secret)
 }
 
+/** Lock 17: configuration, data and OTP, or one slot. */
 export function lock(state: AteccState, { p1, p2, data }: Command): Uint8Array {
     const { memory } = state
     const zone = p1 & 3
@@ -94,6 +97,7 @@ export function lock(state: AteccState, { p1, p2, data }: Command): Uint8Array {
     return ok
 }
 
+/** Counter 24: reads or increments. */
 export function counter(state: AteccState, { p1, p2, data }: Command): Uint8Array {
     const { memory } = state
     demand(data.length === 0 && p1 <= 1 && p2 <= 1, Status.Parse)
@@ -103,6 +107,7 @@ export function counter(state: AteccState, { p1, p2, data }: Command): Uint8Arra
     return new Uint8Array(out)
 }
 
+/** UpdateExtra 20: UserExtra or UserExtraAdd, once after the config lock. */
 export function updateExtra(state: AteccState, { p1, p2, data }: Command): Uint8Array {
     const { memory } = state
     demand(data.length === 0 && p1 <= 1, Status.Parse)

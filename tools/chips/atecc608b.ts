@@ -29,6 +29,7 @@ const readyMs = 1.5
 const refusalMs = 1
 const maxCount = 7 + 155
 
+/** One part and what it draws from. */
 export interface AteccOptions {
     clock: ModelClock
     /** Middle six octets of the serial number as a number; default 1. */
@@ -41,6 +42,7 @@ export interface AteccOptions {
 
 type Mode = "off" | "sleep" | "idle" | "awake"
 
+/** The part as the bus sees it. */
 export class Atecc608b implements I2cDevice {
     /** Faults to inject; may be changed at any time. */
     faults: AteccFaults = {}

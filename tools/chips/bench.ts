@@ -17,6 +17,7 @@ import { Mb85rc1mt } from "./mb85rc1mt"
 import type { Rs485Wire } from "./rs485-wire"
 import { Sc16is752 } from "./sc16is752"
 
+/** One board. */
 export interface BenchOptions {
     clock: ModelClock
     /** The board's serial number, 0 to 2^32 - 1. */
@@ -35,6 +36,7 @@ export interface BenchOptions {
     random?: AteccOptions["random"]
 }
 
+/** One meter board. */
 export interface MeterBenchOptions extends BenchOptions {
     /** What flows through the meter; default a household by the serial. */
     load?: LoadSource

@@ -61,6 +61,7 @@ function longestLow(octets: number[], acknowledged: boolean): number {
     return longest
 }
 
+/** One bus; parts answer in the order they were attached, though it should never matter. */
 export class I2cBusModel {
     private readonly devices: I2cDevice[] = []
     private readonly injector = new FaultInjector()
@@ -115,7 +116,10 @@ export class I2cBusModel {
         }
         const ms = ((clocked * 9 + 2) * 1000) / this.hz
         this.busyMs += ms
-        this.onTransaction?.({ number, atMs, address, write: write.slice(), readLength, status, data: data.slice() })
+        if (this.onTransaction) {
+            const copies = { write: write.slice(), data: data.slice() }
+            this.onTransaction({ number, atMs, address, readLength, status, ...copies })
+        }
         this.onElapsed?.(ms)
         return { status, data }
     }
@@ -158,8 +162,9 @@ export class I2cBusModel {
     }
 
     private disturb(others: I2cDevice[], line: number[], acknowledged: boolean): void {
-        if (!others.some(d => d.otherTraffic)) return
+        const disturbed = others.filter(d => d.otherTraffic)
+        if (disturbed.length === 0) return
         const microseconds = (longestLow(line, acknowledged) * 1e6) / this.hz
-        for (const device of others) device.otherTraffic?.(microseconds, this.hz)
+        for (const device of disturbed) device.otherTraffic?.(microseconds, this.hz)
     }
 }

@@ -18,6 +18,7 @@ const control = 0x0e
 const status = 0x0f
 const registerCount = 0x13
 
+/** One part and its surroundings. */
 export interface Ds3231Options {
     clock: ModelClock
     /** Error of the oscillator at aging 0, parts per million; positive runs fast. Default 0. */
@@ -28,6 +29,7 @@ export interface Ds3231Options {
     celsius?: number
 }
 
+/** The part as the bus sees it. */
 export class Ds3231 implements I2cDevice {
     /** Temperature of the part in degrees Celsius; shows after the next conversion. */
     celsius: number

@@ -28,6 +28,7 @@ export interface BusFaults {
     plan?: PlannedFault[]
 }
 
+/** What strikes one transaction. */
 export interface StruckBy {
     stuck: boolean
     nackAddress: boolean
@@ -36,6 +37,7 @@ export interface StruckBy {
     flip(data: Uint8Array): Uint8Array
 }
 
+/** Counts transactions against a plan. */
 export class FaultInjector {
     private readonly perAddress = new Map<number, number>()
 

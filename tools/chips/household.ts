@@ -17,6 +17,7 @@ import { type LoadSource, pointOf } from "./load-source"
 const piece = 20
 const day = 86_400
 
+/** Which household. */
 export interface HouseholdOptions {
     /** Any integer, usually the meter's serial. */
     seed: number

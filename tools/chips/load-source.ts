@@ -15,6 +15,7 @@ export interface LoadPoint {
     hertz: number
 }
 
+/** Anything a meter can measure. */
 export interface LoadSource {
     /** Line values at `second` of world time. */
     at(second: number): LoadPoint

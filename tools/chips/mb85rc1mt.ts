@@ -17,6 +17,7 @@ const wakeMs = 0.4
 const identification = 0x7c
 const sleepCommand = 0x43
 
+/** One part and its straps. */
 export interface FramOptions {
     clock: ModelClock
     /** Pins A2, A1 as a number 0..3: 7-bit addresses 0x50 + 2 x pins and one above. Default 0. */
@@ -24,6 +25,7 @@ export interface FramOptions {
     wpNacks?: boolean
 }
 
+/** The part as the bus sees it. */
 export class Mb85rc1mt implements I2cDevice {
     /** The array itself, for tests and inspection. */
     readonly memory = new Uint8Array(size)

@@ -23,8 +23,8 @@ export interface WireCharacter {
 
 /** One participant. */
 export interface Station {
-    /** Characters that started up to `untilMs` and were not given before, in order. */
-    pump(untilMs: number, ideal: boolean): WireCharacter[]
+    /** The next character, if it started by `untilMs`; each is given once. */
+    pump(untilMs: number, ideal: boolean): WireCharacter | undefined
     /** The driver is enabled although nothing is being sent. */
     holdsLine(): boolean
     /** What the receiver is set to; undefined = not receiving. */
@@ -44,6 +44,7 @@ export interface Noise {
     drop?: number
 }
 
+/** One line. */
 export interface WireOptions {
     clock: ModelClock
     /** "baud" (default): characters take their time. "ideal": none. */
@@ -51,6 +52,7 @@ export interface WireOptions {
     noise?: Noise
 }
 
+/** How a station's transceiver is wired. */
 export interface StationOptions {
     /** Receives what it sends itself (RE# not tied to DE). Default false. */
     echo?: boolean
@@ -65,8 +67,11 @@ interface Placed extends WireCharacter {
 interface Member {
     station: Station
     echo: boolean
+    /** The character it is sending. One is enough: what overlaps it can only come from other stations. */
+    sending?: Placed
 }
 
+/** One line and all that hang on it. */
 export class Rs485Wire {
     /** Disturbance from now on. */
     noise?: Noise
@@ -74,7 +79,6 @@ export class Rs485Wire {
     carried = 0
     collisions = 0
     private readonly members: Member[] = []
-    private pending: Placed[] = []
     private running = false
     private chance?: () => number
     private seed?: number
@@ -85,7 +89,7 @@ export class Rs485Wire {
 
     /** Joins a station; returns a function that takes it off again. */
     attach(station: Station, options: StationOptions = {}): () => void {
-        const member = { station, echo: options.echo ?? false }
+        const member: Member = { station, echo: options.echo ?? false }
         this.members.push(member)
         return () => {
             const index = this.members.indexOf(member)
@@ -108,12 +112,12 @@ export class Rs485Wire {
             const now = this.options.clock.nowMs()
             for (;;) {
                 this.collect(now)
-                const next = this.pending.reduce<Placed | undefined>(
-                    (first, c) => (c.endMs <= now && (!first || c.endMs < first.endMs) ? c : first),
-                    undefined,
-                )
+                let next: Placed | undefined
+                for (const { sending } of this.members) {
+                    if (sending && sending.endMs <= now && (!next || sending.endMs < next.endMs)) next = sending
+                }
                 if (!next) break
-                this.pending.splice(this.pending.indexOf(next), 1)
+                next.from.sending = undefined
                 this.deliver(next)
             }
         } finally {
@@ -123,16 +127,20 @@ export class Rs485Wire {
 
     private collect(now: number): void {
         for (const from of this.members) {
-            for (const character of from.station.pump(now, this.options.timing === "ideal")) {
-                if (!character.driven) continue
-                const placed: Placed = { ...character, from, hits: [], done: false }
-                for (const other of this.pending) {
-                    if (other.from === from || other.startMs >= placed.endMs || placed.startMs >= other.endMs) continue
-                    other.hits.push(placed)
-                    placed.hits.push(other)
-                }
-                this.pending.push(placed)
+            while (!from.sending) {
+                const character = from.station.pump(now, this.options.timing === "ideal")
+                if (!character) break
+                if (character.driven) this.place({ ...character, from, hits: [], done: false })
             }
+        }
+    }
+
+    private place(placed: Placed): void {
+        placed.from.sending = placed
+        for (const { sending: other } of this.members) {
+            if (!other || other === placed || other.startMs >= placed.endMs || placed.startMs >= other.endMs) continue
+            other.hits.push(placed)
+            placed.hits.push(other)
         }
     }
 
@@ -193,6 +201,7 @@ function random(seed: number): () => number {
     }
 }
 
+/** One host-side participant. */
 export interface TapOptions extends StationOptions {
     /** Default 8N1 at 9600 baud. */
     format?: Format
@@ -226,8 +235,9 @@ export class WireTap implements Station {
         this.wire.advance()
     }
 
-    pump(untilMs: number, ideal: boolean): WireCharacter[] {
-        return this.transmitter.start(untilMs, this.format, ideal).map(c => ({ ...c, driven: true }))
+    pump(untilMs: number, ideal: boolean): WireCharacter | undefined {
+        const started = this.transmitter.next(untilMs, this.format, ideal)
+        return started && { ...started, driven: true }
     }
 
     holdsLine(): boolean {

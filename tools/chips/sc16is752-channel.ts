@@ -14,6 +14,7 @@ const txTriggers = [8, 16, 32, 56]
 /** IIR codes by source, without the FIFO bits. */
 export const Interrupt = { none: 0x01, line: 0x06, timeout: 0x0c, rx: 0x04, thr: 0x02, io: 0x30 } as const
 
+/** Channel A or B. */
 export class Sc16Channel implements Station {
     private wire?: Rs485Wire
     /** Transceiver's driver enable is the RTS pin; true where it is wired active low. */
@@ -82,7 +83,7 @@ export class Sc16Channel implements Station {
     /** Carries out what happened on the line until now. */
     advance(): void {
         if (this.wire) this.wire.advance()
-        else this.pump(this.clock.nowMs(), false)
+        else while (this.pump(this.clock.nowMs(), false)) {}
     }
 
     get interrupting(): boolean {
@@ -146,26 +147,23 @@ export class Sc16Channel implements Station {
         else if (register === 7) this.spr = value
     }
 
-    pump(untilMs: number, ideal: boolean): WireCharacter[] {
+    pump(untilMs: number, ideal: boolean): WireCharacter | undefined {
         while (this.looped.length > 0 && this.looped[0].atMs <= untilMs) {
             const { received, atMs } = this.looped.shift()!
             this.receive(received, atMs)
         }
         const format = this.format()
-        if (!format || !this.powered || this.efcr & 4) return []
-        const before = this.tx.queued
-        const started = this.tx.start(untilMs, format, ideal)
+        if (!format || !this.powered || this.efcr & 4) return undefined
+        const started = this.tx.next(untilMs, format, ideal)
+        if (!started) return undefined
         const free = depth - this.tx.queued
-        if (started.length > 0 && depth - before < this.txTrigger() && free >= this.txTrigger()) this.thrPending = true
-        if (started.length > 0 && this.tx.queued === 0) this.thrPending = true
-        if (this.mcr & 0x10) {
-            for (const c of started) {
-                this.looped.push({ received: receiveAs(c.octet, format, format), atMs: c.endMs })
-            }
-            return []
+        if (free === depth || free === this.txTrigger()) this.thrPending = true
+        const looping = (this.mcr & 0x10) !== 0
+        if (looping) {
+            const received = receiveAs(started.octet, format, format)
+            this.looped.push({ received, atMs: started.endMs })
         }
-        const driven = this.enabled(true)
-        return started.map(c => ({ ...c, driven }))
+        return { ...started, driven: !looping && this.enabled(true) }
     }
 
     holdsLine(): boolean {

@@ -17,6 +17,7 @@ const pinsAddress = ["VDD", "VSS", "SCL", "SDA"]
 /** Where the address pins A1, A0 are tied to. */
 export type Strap = "VDD" | "VSS" | "SCL" | "SDA"
 
+/** One part, its crystal and its straps. */
 export interface Sc16is752Options {
     clock: ModelClock
     /** Default 14 745 600. */
@@ -25,6 +26,7 @@ export interface Sc16is752Options {
     a0?: Strap
 }
 
+/** The part as the bus sees it. */
 export class Sc16is752 implements I2cDevice {
     readonly channels: readonly [Sc16Channel, Sc16Channel]
     readonly address: number

@@ -31,7 +31,7 @@ export function formatTransaction(t: Transaction): string {
 export function parseTrace(text: string): Transaction[] {
     const out: Transaction[] = []
     const pattern =
-        /^(\d+(?:\.\d+)?) ([0-7][0-9a-f]) ((?:[0-9a-f]{2})+|-) (\d+) -> (0|-[123]) ((?:[0-9a-f]{2})+|-)\s*(?:#.*)?$/i
+        /^\s*(\d+(?:\.\d+)?)\s+([0-7][0-9a-f]) ((?:[0-9a-f]{2})+|-) (\d+) -> (0|-[123]) ((?:[0-9a-f]{2})+|-)\s*(?:#.*)?$/i
     for (const [index, line] of text.split(/\r?\n/).entries()) {
         if (/^\s*(#|$)/.test(line)) continue
         const m = pattern.exec(line)

@@ -1,5 +1,6 @@
 /** Characters on a serial line: start bit, data low bit first, parity, stop; and what a receiver makes of them. */
 
+/** Rate and shape of characters. */
 export interface Format {
     baud: number
     /** 5 to 8. */
@@ -14,6 +15,7 @@ export function plainFormat(baud: number): Format {
     return { baud, dataBits: 8, parity: "none", stopBits: 1 }
 }
 
+/** One character as a receiver took it. */
 export interface Received {
     octet: number
     parityError: boolean

@@ -1,6 +1,7 @@
 /** The sending half of a UART: a queue of octets and the times at which they get onto the line. */
 import { characterMs, type Format } from "./uart-frame"
 
+/** A character that is or was on the line. */
 export interface Started {
     octet: number
     format: Format
@@ -8,6 +9,7 @@ export interface Started {
     endMs: number
 }
 
+/** The queue of one sender. */
 export class UartTransmitter {
     private waiting: { octet: number; fromMs: number }[] = []
     /** End of the last stop bit sent or being sent. */
@@ -37,17 +39,14 @@ export class UartTransmitter {
         for (const w of this.waiting) w.fromMs = Math.max(w.fromMs, ms)
     }
 
-    /** Takes off the queue what starts up to `untilMs`. */
-    start(untilMs: number, format: Format, ideal: boolean): Started[] {
-        const out: Started[] = []
-        while (this.waiting.length > 0) {
-            const { octet, fromMs } = this.waiting[0]
-            const startMs = Math.max(fromMs, this.idleMs)
-            if (startMs > untilMs) break
-            this.waiting.shift()
-            this.idleMs = startMs + (ideal ? 0 : characterMs(format))
-            out.push({ octet, format, startMs, endMs: this.idleMs })
-        }
-        return out
+    /** Takes the next octet off the queue if it starts by `untilMs`. */
+    next(untilMs: number, format: Format, ideal: boolean): Started | undefined {
+        if (this.waiting.length === 0) return undefined
+        const { octet, fromMs } = this.waiting[0]
+        const startMs = Math.max(fromMs, this.idleMs)
+        if (startMs > untilMs) return undefined
+        this.waiting.shift()
+        this.idleMs = startMs + (ideal ? 0 : characterMs(format))
+        return { octet, format, startMs, endMs: this.idleMs }
     }
 }
