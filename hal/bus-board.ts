@@ -38,7 +38,7 @@ export class BoardBus implements I2cBus {
     }
 
     private free(): boolean {
-        return this.scl.value === 1 && this.sda.value === 1
+        return this.scl.value !== 0 && this.sda.value !== 0
     }
 
     /** Nine clocks and a STOP (I2C-bus specification UM10204, clause 3.1.16): a part lost in a read lets go of SDA. */

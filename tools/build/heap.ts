@@ -1,4 +1,5 @@
 import { Ade7953 } from "../chips/ade7953.ts"
+import { Atecc608b } from "../chips/atecc608b.ts"
 import { I2cBusModel } from "../chips/bus.ts"
 import { Ds3231 } from "../chips/ds3231.ts"
 import { household } from "../chips/household.ts"
@@ -19,6 +20,7 @@ export async function heapAfterBoot(built: Built): Promise<number | undefined> {
     const world = new World({ clock: "virtual" })
     const bus = new I2cBusModel(world)
     const parts = [
+        new Atecc608b({ clock: world }),
         new Mb85rc1mt({ clock: world }),
         new Ds3231({ clock: world }),
         new Ade7953({ clock: world, load: household({ seed: 1 }) }),
