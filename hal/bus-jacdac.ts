@@ -16,8 +16,10 @@ const longestMs = 2000
 export class JacdacBus implements I2cBus {
     private readonly role: ds.I2C
     private answer: Buffer
+    private busy: boolean
 
     constructor() {
+        this.busy = false
         this.role = new ds.I2C("chips")
         const self = this
         this.role.report().subscribe(packet => {
@@ -26,6 +28,18 @@ export class JacdacBus implements I2cBus {
     }
 
     transfer(address: number, write: Buffer, readLength: number): Buffer {
+        // Fibers take turns: an answer does not say whose it is, and a transaction may take several.
+        const sleep: any = ds.sleep
+        while (this.busy) sleep(2)
+        this.busy = true
+        try {
+            return this.carry(address, write, readLength)
+        } finally {
+            this.busy = false
+        }
+    }
+
+    private carry(address: number, write: Buffer, readLength: number): Buffer {
         if (write.length > longest) fail(Code.BadArgument, -1, "at most " + longest + " octets", "" + write.length)
         const reply = Buffer.alloc(readLength)
         let at = 0

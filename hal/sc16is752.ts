@@ -139,6 +139,7 @@ export class Sc16is752Port implements UartPort {
         // Erratum 18.1.4: only reading an octet that is not there ends this state.
         if ((pending & 0x3f) === 0x0c && this.level(RXLVL) === 0) this.read(RHR)
         this.read(LSR)
+        this.overrun = false
     }
 
     send(octets: Buffer): void {
