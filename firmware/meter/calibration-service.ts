@@ -1,10 +1,9 @@
 import * as ds from "@devicescript/core"
 import { Server, startServer } from "@devicescript/server"
-import type { EnergyFrontEnd, KeyCustody } from "../../hal/ports"
 import { Code, PlombError } from "../core/errors"
 import { cut } from "../core/octets"
-import type { CalibrationBench } from "./calibration"
-import type { Identity } from "./identity"
+import { CalibrationBench } from "./calibration"
+import type { Meter } from "./meter"
 
 /** Octets of an answer in one packet (services/calibration.md). */
 const partSize = 192
@@ -33,9 +32,7 @@ class CalibrationServer extends Server implements ds.CalibrationServerSpec {
 
     constructor(
         private readonly bench: CalibrationBench,
-        private readonly identity: Identity,
-        private readonly custody: KeyCustody,
-        private readonly frontEnd: EnergyFrontEnd,
+        private readonly meter: Meter,
         private readonly testFile: () => Buffer,
     ) {
         super(ds.Calibration.spec)
@@ -43,20 +40,27 @@ class CalibrationServer extends Server implements ds.CalibrationServerSpec {
     }
 
     step(): number {
-        return this.identity.step()
+        return this.meter.identity.step()
     }
 
     identify(): [number, number, number, number, number, Buffer] {
         let bits = 0
         let code = 0
         try {
-            const state = this.custody.state()
+            const state = this.meter.machine.custody.state()
             bits = (state.configured ? 1 : 0) | (state.keyPresent ? 2 : 0) | (state.sealed ? 4 : 0)
         } catch (e: any) {
             code = codeOf(e)
         }
-        const hardware = Buffer.from(this.identity.hardware())
-        return [code, this.identity.serial(), this.identity.step(), this.custody.protection, bits, hardware]
+        const hardware = Buffer.from(this.meter.identity.hardware())
+        return [
+            code,
+            this.meter.identity.serial(),
+            this.meter.identity.step(),
+            this.meter.machine.custody.protection,
+            bits,
+            hardware,
+        ]
     }
 
     produce(args: any): number {
@@ -100,7 +104,7 @@ class CalibrationServer extends Server implements ds.CalibrationServerSpec {
 
     measure(): [number, number, number, number, number] {
         try {
-            const now = this.frontEnd.measure()
+            const now = this.meter.measure()
             return [0, now.millivolts, now.milliamperes, now.milliwatts, now.millihertz]
         } catch (e: any) {
             return [codeOf(e), 0, 0, 0, 0]
@@ -124,12 +128,6 @@ class CalibrationServer extends Server implements ds.CalibrationServerSpec {
 }
 
 /** Offers the calibration service on the board's Jacdac link; `testFile` makes a signed reading. */
-export function startCalibrationService(
-    bench: CalibrationBench,
-    identity: Identity,
-    custody: KeyCustody,
-    frontEnd: EnergyFrontEnd,
-    testFile: () => Buffer,
-): void {
-    startServer(new CalibrationServer(bench, identity, custody, frontEnd, testFile))
+export function startCalibrationService(meter: Meter, testFile: () => Buffer): void {
+    startServer(new CalibrationServer(new CalibrationBench(meter), meter, testFile))
 }

@@ -1,11 +1,11 @@
-import type { EnergyFrontEnd, KeyCustody } from "../../hal/ports"
+import type { KeyCustody } from "../../hal/ports"
 import { verifyChain } from "../core/chain"
 import { writeCsr } from "../core/csr"
 import { Code, fail } from "../core/errors"
 import { sameOctets } from "../core/octets"
 import { parseCertificate } from "../core/x509"
 import { type Identity, Step } from "./identity"
-import type { MeterTime } from "./time"
+import type { Meter } from "./meter"
 import { TrustSlot, type TrustStore } from "./trust"
 
 /**
@@ -15,13 +15,15 @@ import { TrustSlot, type TrustStore } from "./trust"
  * for good.
  */
 export class CalibrationBench {
-    constructor(
-        private readonly identity: Identity,
-        private readonly trust: TrustStore,
-        private readonly custody: KeyCustody,
-        private readonly frontEnd: EnergyFrontEnd,
-        private readonly time: MeterTime,
-    ) {}
+    private readonly identity: Identity
+    private readonly trust: TrustStore
+    private readonly custody: KeyCustody
+
+    constructor(private readonly meter: Meter) {
+        this.identity = meter.identity
+        this.trust = meter.trust
+        this.custody = meter.machine.custody
+    }
 
     /** Production: who this meter is. Needs the anchors in their slots. */
     produce(serial: number, hardware: Buffer): void {
@@ -54,7 +56,7 @@ export class CalibrationBench {
         constants.currentGain = currentGain
         constants.activePowerGain = powerGain
         constants.phase = phase
-        this.frontEnd.start(constants)
+        this.meter.startFrontEnd(constants)
         this.identity.adjust(constants)
     }
 
@@ -78,7 +80,7 @@ export class CalibrationBench {
         if (!sameOctets(leaf.publicKey, this.custody.publicKey()))
             fail(Code.CertificateForOtherKey, -1, "a certificate for this meter's key", "another key")
         verifyChain({ chain: [leaf, authority], anchors: [root], atSeconds: utcSeconds })
-        this.time.set(utcSeconds)
+        this.meter.time.set(utcSeconds)
         this.identity.reach(Step.Certified)
     }
 

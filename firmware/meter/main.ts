@@ -8,7 +8,6 @@ import { Sc16is752 } from "../../hal/sc16is752"
 import { PlombError } from "../core/errors"
 import { platform } from "../core/platform"
 import { Answerer } from "./answer"
-import { CalibrationBench } from "./calibration"
 import { startCalibrationService } from "./calibration-service"
 import { Meter, measureForEver } from "./meter"
 
@@ -33,8 +32,7 @@ export function start(machine: Machine): void {
     const line = new SmlLine(uart.port(0), lineBaud, longestFile, false)
     line.open()
 
-    const bench = new CalibrationBench(meter.identity, meter.trust, machine.custody, frontEnd, meter.time)
-    startCalibrationService(bench, meter.identity, machine.custody, frontEnd, () => answerer.testFile())
+    startCalibrationService(meter, () => answerer.testFile())
     measureForEver.start(meter)
     pumpLine.start(line)
     serveLine.start(line, answerer)

@@ -1,5 +1,5 @@
 import type { Machine } from "../../hal/machine"
-import type { EnergyFrontEnd, Measurement, RealTimeClock } from "../../hal/ports"
+import type { Calibration, EnergyFrontEnd, Measurement, RealTimeClock } from "../../hal/ports"
 import { PlombError } from "../core/errors"
 import { platform } from "../core/platform"
 import { SignedListFields } from "../core/signed-list"
@@ -30,6 +30,7 @@ export class Meter {
     readonly issuer: Issuer
     private present: Measurement
     private frontEndRuns = false
+    private frontEndStarting = false
     private powerWasLost = true
     private lastPeriod = -1
 
@@ -52,11 +53,9 @@ export class Meter {
     /** One second's work. A front end fault is shown in the status word and met by a new start. */
     tick(): void {
         this.time.refresh()
+        if (this.frontEndStarting) return
         try {
-            if (!this.frontEndRuns) {
-                this.frontEnd.start(this.identity.calibration())
-                this.frontEndRuns = true
-            }
+            if (!this.frontEndRuns) this.startFrontEnd(this.identity.calibration())
             this.registers.add(this.frontEnd.takeEnergy(), this.tariff())
             this.present = this.frontEnd.measure()
         } catch (e: any) {
@@ -66,6 +65,22 @@ export class Meter {
         }
         this.registers.commit(this.time.secondsIndex())
         this.closePeriod()
+    }
+
+    /** Starts the front end with these constants; other fibers leave it alone meanwhile. */
+    startFrontEnd(constants: Calibration): void {
+        this.frontEndStarting = true
+        try {
+            this.frontEnd.start(constants)
+            this.frontEndRuns = true
+        } finally {
+            this.frontEndStarting = false
+        }
+    }
+
+    /** What flows at this moment. */
+    measure(): Measurement {
+        return this.frontEnd.measure()
     }
 
     /** Issues a signed list of the present, durable registers. Throws `KeyAbsent` before calibration. */

@@ -4,8 +4,10 @@ import { parameterRequest } from "../core/sml-request"
 import type { LineMaster } from "./master"
 import type { MeterList } from "./meters"
 
-/** Sixteen slots of 200 ms and the longest answer. */
-const roundMs = 3700
+/** Sixteen slots of 165 ms and the longest answer. */
+const roundMs = 2900
+/** Pause between rounds, in which a request that waits for the line gets it. */
+const pauseMs = 100
 /** Rounds without a new meter after which the line is taken to be known. */
 const quietRounds = 2
 const mostRounds = 12
@@ -26,6 +28,7 @@ export function discover(master: LineMaster, meters: MeterList): number {
         )
         for (let i = 0; i < senders.length; ++i) if (meters.add(senders[i])) ++found
         quiet = found === before ? quiet + 1 : 0
+        platform().sleepMs(pauseMs)
     }
     return found
 }

@@ -15,6 +15,8 @@ export async function main(args: string[]): Promise<number> {
         console.error(`plomb: there is no command "${name}"; plomb --help lists them`)
         return 2
     }
+    // jacdac-ts tells its every step there.
+    if (!process.env.PLOMB_DEBUG) console.debug = () => {}
     try {
         if (rest.includes("--help") || rest.includes("-h")) {
             console.log(await command.help())

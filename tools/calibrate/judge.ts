@@ -1,0 +1,29 @@
+import { evidenceFormat } from "../evidence/format.ts"
+import { judgeEvidence } from "../verify/evidence.ts"
+import type { Judge } from "./station.ts"
+
+/**
+ * Judges signed test readings of the meter on the station by the rules of `plomb verify`, with the
+ * revocation lists `crls` (PEM); the anchor is the last certificate of the chain. Nobody asks for a test
+ * reading over a line, so whether it answers a request is no question here.
+ */
+export function judgeWith(crls: string[]): Judge {
+    return async (sml, chain) => {
+        const evidence = {
+            format: evidenceFormat,
+            sml,
+            request: Buffer.alloc(0),
+            chain,
+            crls,
+            receivedAt: new Date().toISOString(),
+            source: { muc: "", headend: "calibration station" },
+        }
+        const [verdict] = judgeEvidence("test reading", evidence, { anchors: chain.slice(-1) })
+        return verdict.findings
+            .filter(finding => finding.needed && finding.check !== "answer to the request")
+            .map(({ check, result, expected, came }) => ({
+                check,
+                result: result === "proved" ? "proved" : `${result} (expected ${expected}, came ${came})`,
+            }))
+    }
+}
