@@ -96,6 +96,16 @@ describe("boards of chip models", () => {
         expect([...bench.bus.transfer(0x50, Uint8Array.of(0, 0), 5).data]).toEqual([1, 2, 3, 0, 0])
     })
 
+    it("is freed from a stuck bus by a power cycle", () => {
+        const bench = mucBench({ clock: new ManualClock(), serial: 1 })
+        bench.powerOn()
+        bench.bus.faults.stuck = true
+        expect(bench.bus.transfer(0x68, Uint8Array.of(0), 1).status).toBe(-3)
+        bench.powerOff()
+        bench.powerOn()
+        expect(bench.bus.transfer(0x68, Uint8Array.of(0), 1).status).toBe(0)
+    })
+
     it("loses octets of a telegram that arrives while only the secure element is waited for", () => {
         const clock = new ManualClock()
         const wire = new Rs485Wire({ clock })

@@ -75,8 +75,9 @@ export class ChipBench {
         for (const device of this.devices) device.powerOn()
     }
 
-    /** Also what to call after a `PowerCut`. */
+    /** Also what to call after a `PowerCut`. A part that held SDA lets go of it. */
     powerOff(): void {
+        this.bus.nineClocks()
         for (const device of this.devices) device.powerOff()
     }
 
