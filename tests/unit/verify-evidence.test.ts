@@ -86,6 +86,9 @@ describe("a sound reading", () => {
         const verdict = judgeOne(evidenceOf(world, sml))
         expect(open(verdict)).toEqual([])
         expect(verdict.reading.time).toBe("2026-11-22T13:45:00Z")
+        const fault = profileOctets({ status: 4 })
+        const faulty = responseFile([[0x0401, profileBody(fault, signatureOf(world, fault))]])
+        expect(open(judgeOne(evidenceOf(world, faulty)))).toEqual(["state of the meter"])
     })
 
     it("several rows in one file get a verdict each", () => {
@@ -115,6 +118,8 @@ describe("a changed reading", () => {
         const verdict = judgeOne(evidenceOf(world, sml))
         expect(open(verdict)).toEqual(["signature"])
         expect(verdict.statement).toContain("recomputed")
+        for (const check of ["time", "key custody", "software identification", "state of the meter"])
+            expect(verdict.findings.find(each => each.check === check)?.result).toBe("not shown")
     })
 
     it("damaged on its way names the place of the first damage", () => {

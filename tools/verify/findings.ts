@@ -21,11 +21,9 @@ export interface Finding {
 export class Findings {
     readonly list: Finding[] = []
 
-    constructor(private readonly prefix = "") {}
-
     private add(result: Result, needed: boolean, check: string, clause: string, place: string, texts: string[]): void {
         const [expected, came] = texts
-        this.list.push({ check, result, clause, place: this.prefix + place, expected, came, needed })
+        this.list.push({ check, result, clause, place, expected, came, needed })
     }
 
     /** The check holds. */
@@ -52,6 +50,19 @@ export class Findings {
     check(holds: boolean, check: string, clause: string, place: string, expected: string, came: string): boolean {
         this.add(holds ? "proved" : "failed", true, check, clause, place, [expected, came])
         return holds
+    }
+
+    /** What a list says of itself is only its word where its signature does not hold: from `first` on nothing is proved. */
+    unprove(first: number): void {
+        this.list.forEach((finding, i) => {
+            if (i < first || finding.result !== "proved") return
+            this.list[i] = {
+                ...finding,
+                result: "not shown",
+                needed: false,
+                came: `only said, not signed: ${finding.came}`,
+            }
+        })
     }
 
     /** The needed checks that are not proved. */

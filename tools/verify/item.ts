@@ -121,6 +121,7 @@ export function judgeItem(
         findings.check(signed, "signature", clause, signaturePlace, expected, result.text)
     }
 
+    const before = findings.list.length
     const custody = numberOf(payload, item, obis.keyProtection)
     const custodyPlace = `${place}, key protection`
     if (custody === 1n)
@@ -169,9 +170,9 @@ export function judgeItem(
             `${texts[Number(quality ?? -1n)] ?? "no statement"}; seconds index ${index ?? "unknown"}`,
         )
 
-    const word = numberOf(payload, item, obis.status)
+    const word = item.status ?? numberOf(payload, item, obis.status)
+    if (word !== undefined) judgeStatus(findings, word, `${place}, status word`)
     if (item.kind === "list") {
-        if (word !== undefined) judgeStatus(findings, word, `${place}, status word`)
         const software = textOctets(payload, item, obis.software)
             ?.toString("utf8")
             .replace(/[^\p{L}\p{N} .,:_+-]/gu, "?")
@@ -194,6 +195,8 @@ export function judgeItem(
                 software ? "no checksum" : "none",
             )
     }
+
+    if (!signed) findings.unprove(before)
 
     const pagination = numberOf(payload, item, obis.pagination)
     const drawn = numberOf(payload, item, obis.drawn)

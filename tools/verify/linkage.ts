@@ -41,7 +41,7 @@ function judgePair(findings: Findings, before: Member, after: Member): void {
             clause,
             place,
             `${next} after ${a.pagination}`,
-            `${b.pagination}: ${numbers(next, b.pagination - 1)} ${b.pagination - 1 === next ? "is" : "are"} not among these files`,
+            `${b.pagination}; ${numbers(next, b.pagination - 1)} ${b.pagination - 1 === next ? "is" : "are"} not among these files`,
         )
     findings.check(
         b.drawn >= a.drawn && b.fedIn >= a.fedIn,
@@ -111,12 +111,14 @@ export function judgeSeries(verdicts: Verdict[]): Series[] {
         }
         for (let i = 1; i < chain.length; ++i) judgePair(findings, chain[i - 1], chain[i])
         const complete = findings.open.length === 0 && chain.length > 0
-        const missing = findings.open.filter(each => each.check === "pagination").map(each => each.came)
+        const missing = findings.open
+            .filter(each => each.check === "pagination")
+            .map(each => each.came.slice(each.came.indexOf(";") + 1).trim())
         const span =
             chain.length > 0 ? numbers(chain[0].link.pagination, chain[chain.length - 1].link.pagination) : "none"
         const statement = complete
             ? `The readings ${span} of meter ${serverId.toUpperCase()} follow one another without a gap; each names the one before.`
-            : `The readings of meter ${serverId.toUpperCase()} are no unbroken series: ${missing[0] ?? `${findings.open[0]?.check}: ${findings.open[0]?.came}`}.`
+            : `The readings of meter ${serverId.toUpperCase()} are no unbroken series: ${missing.join(", ") || `${findings.open[0]?.check}: ${findings.open[0]?.came}`}.`
         series.push({ serverId, complete, statement, findings: findings.list })
     }
     return series

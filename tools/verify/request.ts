@@ -58,7 +58,7 @@ export function judgeRequest(findings: Findings, file: SmlFile, request: Buffer,
                 )
             findings.check(
                 asked.transactions.has(transaction),
-                "answer to the request",
+                "transaction of the request",
                 clause,
                 `${place}, transactionId`,
                 [...asked.transactions].join(" or ").slice(0, 120),

@@ -30,6 +30,8 @@ export interface SignedItem {
     /** Profile rows: end of the period. */
     valTime?: { tag: number; seconds: number; node: SmlNode }
     entries: Entry[]
+    /** Profile rows: the status they carry outside of the entries. */
+    status?: bigint
 }
 
 /** A deviation from the profile: payload offset, which entry, expected, came. */
@@ -151,13 +153,13 @@ export function readSignedItem(file: SmlFile, index: number): SignedItem | undef
         const items = listOf(message.body, 9, "GetProfileList.Res")
         const path = anyList(items[3], "parameterTreePath").map(node => octetsOf(payload, node, "parameterTreePath"))
         uintOf(payload, items[2], "regPeriod", 4)
-        uintOf(payload, items[5], "status", 8)
         return {
             kind: "profile row",
             message,
             messageNumber: index + 1,
             serverId: octetsOf(payload, items[0], "serverId"),
             listName: Buffer.concat(path),
+            status: uintOf(payload, items[5], "status", 8),
             time: readTime(payload, items[1], "actTime"),
             valTime: readTime(payload, items[4], "valTime"),
             entries: anyList(items[6], "period_List").map(node => readEntry(payload, node, "profile row")),
