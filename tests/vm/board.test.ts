@@ -1,3 +1,6 @@
+import { mkdtempSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
 import { expect, test } from "vitest"
 import { Board, type BoardEnd } from "../../tools/vm/board.ts"
 import { CompileError, compile } from "../../tools/vm/compile.ts"
@@ -115,6 +118,37 @@ test("an error thrown by host code ends the board as a fault with its cause", as
     })
     expect(end.reason).toBe("fault")
     expect(end.cause).toBe(cause)
+})
+
+test("a program that loops around sleep(0) for ever does not hang the host", async () => {
+    const files = { "made/loop.ts": `import { sleep } from "@devicescript/core"\nwhile (true) await sleep(0)\n` }
+    const world = new World({ clock: "virtual" })
+    const board = new Board({ image: await compile("made/loop.ts", { files }), world, stuckMs: 300 })
+    await board.powerOn()
+    const end = await world.runWhile(board.exited, 60_000)
+    expect(end.reason).toBe("fault")
+    expect(end.message).toContain("on and on")
+})
+
+test("flash in a file survives the board, so settings do", async () => {
+    const flash = join(mkdtempSync(join(tmpdir(), "plomb-")), "flash.bin")
+    const text = [
+        'import { readSetting, writeSetting } from "@devicescript/settings"',
+        'import * as ds from "@devicescript/core"',
+        'const count: number = (await readSetting("count", 0)) + 1',
+        'await writeSetting("count", count)',
+        'console.log("count", count)',
+        "await ds.sleep(2000)",
+        "ds.restart()",
+    ]
+    const image = await compile("made/flash.ts", { files: { "made/flash.ts": text.join("\n") } })
+    for (const count of [1, 2, 3]) {
+        const world = new World({ clock: "virtual" })
+        const board = new Board({ image, world, flash })
+        await board.powerOn()
+        await world.runWhile(board.exited, 60_000)
+        expect(board.log).toContain("count " + count)
+    }
 })
 
 test("the free heap is what a program's own allocations leave", async () => {

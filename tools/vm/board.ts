@@ -76,6 +76,11 @@ export interface BoardOptions {
     countSteps?: boolean
     /** Cut the power after this many bytecode steps since power-on. */
     cutAtStep?: number
+    /**
+     * Real milliseconds a program may run without letting the host have its turn or calling it; then the board ends as
+     * a fault. 120,000 by default. (A loop around `sleep(0)` does that: it never meets the VM's own step limit.)
+     */
+    stuckMs?: number
     /** Source of the board's randomness; the system's by default. */
     random?(target: Uint8Array): void
 }
@@ -105,6 +110,7 @@ export class Board {
     private pending: BoardEnd | undefined
     private running = false
     private kicked = false
+    private stuckAt = 0
     private watched = false
     private lastSteps = 0
     private readonly frames: Uint8Array[] = []
@@ -208,6 +214,7 @@ export class Board {
         if (!wasm) return
         this.timer = undefined
         this.running = true
+        this.stillAlive()
         this.kicked = false
         let waitMs = 0
         try {
@@ -235,6 +242,8 @@ export class Board {
     }
 
     private now(): number {
+        if (this.running && performance.now() > this.stuckAt)
+            throw new Error("the program runs on and on without letting the host have its turn")
         if (this.world.virtual && this.running) this.world.spend(lookMs)
         return this.world.elapsedMs()
     }
@@ -245,8 +254,13 @@ export class Board {
         return 0
     }
 
+    private stillAlive(): void {
+        this.stuckAt = performance.now() + (this.options.stuckMs ?? 120_000)
+    }
+
     private answer(op: number, a: number, write: Uint8Array, readLength: number): Reply {
         const none = new Uint8Array(0)
+        this.stillAlive()
         switch (op) {
             case Op.i2c: {
                 const bus = this.options.bus

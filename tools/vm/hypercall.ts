@@ -31,15 +31,15 @@ export function answerHypercall(
     octets: Uint8Array,
     answer: (op: number, a: number, write: Uint8Array, readLength: number) => Reply,
 ): void {
-    const view = new DataView(octets.buffer, octets.byteOffset, octets.length)
-    const writeLength = view.getUint16(12, true)
+    const writeLength = octets[12] | (octets[13] << 8)
     const capacity = octets.length - headerLength
     if (writeLength > capacity) throw new Error(`hypercall: ${writeLength} octets written, ${capacity} there`)
     const write = octets.slice(headerLength, headerLength + writeLength)
-    const { status, data } = answer(octets[8], octets[9], write, view.getUint16(14, true))
+    const { status, data } = answer(octets[8], octets[9], write, octets[14] | (octets[15] << 8))
     if (data.length > capacity)
         throw new Error(`hypercall ${octets[8]}: the reply of ${data.length} octets does not fit ${capacity}`)
     octets.set(data, headerLength)
-    view.setInt8(10, status)
-    view.setUint16(14, data.length, true)
+    octets[10] = status & 0xff
+    octets[14] = data.length & 0xff
+    octets[15] = data.length >> 8
 }

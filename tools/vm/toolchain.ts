@@ -51,6 +51,10 @@ export interface Toolchain {
     addServices(folder: string, config: { hwInfo: object }, errors: Diagnostic[]): void
     /** Adds the board definitions (`boards/*.board.json`) of `folder` to a build configuration. */
     addBoards(folder: string, config: { hwInfo: object }, errors: Diagnostic[]): void
+    /** The base firmware in `file` (.uf2 or .bin) with the configuration of a board of ours written into it. */
+    patchCustomBoard(file: string, board: object, arch: object): Promise<Uint8Array>
+    /** The firmware in `file` with a flash store (program and settings) in its place. */
+    patchFstorToBoard(file: string, board: object, arch: object, store: Uint8Array): Promise<Uint8Array>
 }
 
 const require = createRequire(import.meta.url)
@@ -76,7 +80,8 @@ export function toolchain(): Toolchain {
     const text = Module.wrap(
         bundle().replace(/^#!.*/, "") +
             "\nmodule.exports = { compiler: require_devicescript_compiler_node()," +
-            " addServices: compileServiceSpecs, addBoards: compileBoards }",
+            " addServices: compileServiceSpecs, addBoards: compileBoards," +
+            " patchCustomBoard, patchFstorToBoard }",
     )
     const name = `cli-${cliVersion()}-${process.version}-${process.arch}.code`
     const script = new Script(text, { filename: bundleFile, cachedData: recall(name) })

@@ -30,9 +30,11 @@ export class Aborted extends Error {}
 /** One instance of the VM. Do not call into it from one of its imports. */
 export class Wasm {
     private readonly exports: any
+    private readonly octets: Uint8Array
 
     private constructor(instance: WebAssembly.Instance) {
         this.exports = instance.exports
+        this.octets = new Uint8Array(this.exports.memory.buffer)
         this.exports.emscripten_stack_init()
         this.exports.__wasm_call_ctors()
     }
@@ -40,7 +42,7 @@ export class Wasm {
     /** A fresh instance, before `init`; with `counting`, of the copy that counts steps. */
     static async create(imports: VmImports, counting = false): Promise<Wasm> {
         let wasm: Wasm
-        const heap = () => new Uint8Array(wasm.exports.memory.buffer)
+        const heap = () => wasm.memory()
         const text = (pointer: number, limit: number) => {
             const octets = heap().subarray(pointer, pointer + limit)
             const end = octets.indexOf(0)
@@ -87,7 +89,7 @@ export class Wasm {
 
     /** The VM's whole memory; the view stays valid, as this memory never grows. */
     memory(): Uint8Array {
-        return new Uint8Array(this.exports.memory.buffer)
+        return this.octets
     }
 
     /** Bytecode steps executed so far; only where steps are counted. */
