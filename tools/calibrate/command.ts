@@ -1,18 +1,18 @@
-import { existsSync, readFileSync } from "node:fs"
+import { existsSync } from "node:fs"
 import { mkdir, readFile, rm } from "node:fs/promises"
 import { join } from "node:path"
 import { createInterface } from "node:readline/promises"
 import { readArgs, UsageError } from "../cli/usage.ts"
 import { replaceFile } from "../pki/files.ts"
-import { issueMeterCertificate } from "../pki/issue.ts"
 import { readPassphrase } from "../pki/passphrase.ts"
 import { type BatchRow, readBatch, readSerial } from "./batch.ts"
 import { openBoard } from "./boards.ts"
+import { certifierOf, instituteCrls } from "./certifier.ts"
 import { judgeWith } from "./judge.ts"
 import type { CalibrationProtocol } from "./protocol.ts"
 import { fingerprint, protocolPage } from "./protocol.ts"
 import { referenceFromFile } from "./reference.ts"
-import { type Certifier, calibrateMeter, serverIdOf } from "./station.ts"
+import { calibrateMeter, serverIdOf } from "./station.ts"
 
 export const help = `plomb calibrate: the calibration station
 
@@ -132,8 +132,8 @@ async function calibrateOne(row: BatchRow, options: Options): Promise<Calibratio
             serial: row.serial,
             hardware: row.hardware,
             reference: board.reference,
-            certifier: certifierOf(options),
-            judge: judgeWith(crlsOf(options.pki)),
+            certifier: certifierOf(options.pki, options.passphrase),
+            judge: judgeWith(instituteCrls(options.pki)),
             now: () => new Date(),
             onStep: (name, final) => say(options, `- ${name}${final ? `\n    FINAL: ${final}` : ""}`),
             onProgress: text => say(options, `    ${text}`),
@@ -152,25 +152,6 @@ async function calibrateOne(row: BatchRow, options: Options): Promise<Calibratio
     } finally {
         await board.close()
     }
-}
-
-function certifierOf(options: Options): Certifier {
-    const certificate = (party: string) => readFileSync(join(options.pki, party, "cert.pem"), "utf8")
-    return {
-        instituteRoot: certificate("institute-root"),
-        calibrationAuthority: certificate("calibration-authority"),
-        manufacturer: certificate("manufacturer"),
-        certify: async (request, serverId) => {
-            const issued = await issueMeterCertificate(options.pki, request, serverId, {
-                passphrase: options.passphrase,
-            })
-            return readFileSync(join(issued.folder, "cert.pem"), "utf8")
-        },
-    }
-}
-
-function crlsOf(pki: string): string[] {
-    return ["institute-root", "calibration-authority"].map(party => readFileSync(join(pki, party, "crl.pem"), "utf8"))
 }
 
 async function readPartial(path: string): Promise<Partial<CalibrationProtocol> | undefined> {

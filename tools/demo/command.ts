@@ -2,6 +2,7 @@ import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { ensureBuilt } from "../build/build.ts"
 import { ModelSource } from "../calibrate/boards.ts"
+import { certifierOf, instituteCrls } from "../calibrate/certifier.ts"
 import { judgeWith } from "../calibrate/judge.ts"
 import { fingerprint, protocolPage } from "../calibrate/protocol.ts"
 import { calibrateMeter, serverIdOf } from "../calibrate/station.ts"
@@ -10,7 +11,6 @@ import { Desk } from "../desk/desk.ts"
 import { parseEvidence } from "../evidence/format.ts"
 import { HeadEnd } from "../headend/headend.ts"
 import { initPki } from "../pki/init.ts"
-import { issueMeterCertificate } from "../pki/issue.ts"
 import { judgeEvidence } from "../verify/evidence.ts"
 import type { Verdict } from "../verify/findings.ts"
 import { forgeRegister } from "./forge.ts"
@@ -73,7 +73,7 @@ export async function run(args: string[]): Promise<number> {
         const headEnd = new HeadEnd({
             store: join(folder, "evidence"),
             anchors: [readFileSync(join(pki, "institute-root", "cert.pem"), "utf8")],
-            crls: () => crlsOf(pki),
+            crls: () => instituteCrls(pki),
             refreshMs: 300,
         })
         const evidencePath = await pull(desk, source, headEnd)
@@ -111,23 +111,13 @@ export async function run(args: string[]): Promise<number> {
 async function calibrate(desk: Desk, source: ModelSource, pki: string) {
     const { bus, meter } = await desk.calibrationLink()
     try {
-        const certificate = (party: string) => readFileSync(join(pki, party, "cert.pem"), "utf8")
         return await calibrateMeter({
             meter,
             serial,
             hardware,
             reference: source,
-            certifier: {
-                instituteRoot: certificate("institute-root"),
-                calibrationAuthority: certificate("calibration-authority"),
-                manufacturer: certificate("manufacturer"),
-                certify: async (request, serverId) =>
-                    readFileSync(
-                        join((await issueMeterCertificate(pki, request, serverId)).folder, "cert.pem"),
-                        "utf8",
-                    ),
-            },
-            judge: judgeWith(crlsOf(pki)),
+            certifier: certifierOf(pki),
+            judge: judgeWith(instituteCrls(pki)),
             now: () => new Date(),
             onStep: (name, final) => say(final ? `${name} (FINAL: ${final})` : name),
             onProgress: text => say(`  ${text}`),
@@ -153,10 +143,6 @@ async function pull(desk: Desk, source: ModelSource, headEnd: HeadEnd): Promise<
     } finally {
         await headEnd.close()
     }
-}
-
-function crlsOf(pki: string): string[] {
-    return ["institute-root", "calibration-authority"].map(party => readFileSync(join(pki, party, "crl.pem"), "utf8"))
 }
 
 function forge(text: string): string {

@@ -1,0 +1,62 @@
+import { createHash } from "node:crypto"
+import { cpSync, existsSync, mkdirSync, mkdtempSync, renameSync, rmSync } from "node:fs"
+import { dirname, join } from "node:path"
+import { checkout, ensureBuilt } from "../build/build.ts"
+import { ModelSource } from "../calibrate/boards.ts"
+import { certifierOf, instituteCrls } from "../calibrate/certifier.ts"
+import { judgeWith } from "../calibrate/judge.ts"
+import { calibrateMeter } from "../calibrate/station.ts"
+import { initPki } from "../pki/init.ts"
+import { Desk } from "./desk.ts"
+
+/**
+ * Lays out a fresh folder `into` with calibrated meters of these serial numbers: `into/state` for
+ * `Desk.open({ state })`, `into/pki` the parties. The calibration is a real one, made once for an image and
+ * kept in the cache.
+ */
+export async function layOutCalibrated(into: string, serials: number[], variant = "vm"): Promise<void> {
+    const { report } = await ensureBuilt("meter", variant)
+    const key = createHash("sha256").update(`${report.sha256} ${variant} ${serials}`).digest("hex").slice(0, 16)
+    const kept = join(checkout, ".plomb", "cache", `calibrated-${key}`)
+    if (!existsSync(kept)) {
+        mkdirSync(dirname(kept), { recursive: true })
+        const fresh = mkdtempSync(`${kept}-`)
+        await calibrateAll(fresh, serials, variant)
+        try {
+            renameSync(fresh, kept)
+        } catch (error) {
+            // Another process was quicker with the same calibration.
+            if (!existsSync(kept)) throw error
+            rmSync(fresh, { recursive: true })
+        }
+    }
+    cpSync(kept, into, { recursive: true })
+}
+
+async function calibrateAll(folder: string, serials: number[], variant: string): Promise<void> {
+    const pki = join(folder, "pki")
+    await initPki(pki)
+    for (const serial of serials) {
+        const source = new ModelSource()
+        const desk = await Desk.open({ serials: [serial], state: join(folder, "state"), load: source, variant })
+        await desk.start()
+        const { bus, meter } = await desk.calibrationLink()
+        try {
+            await calibrateMeter({
+                meter,
+                serial,
+                hardware: "plomb-1",
+                reference: source,
+                certifier: certifierOf(pki),
+                judge: judgeWith(instituteCrls(pki)),
+                now: () => new Date(),
+                onStep: () => {},
+                onProgress: () => {},
+                remember: async () => {},
+            })
+        } finally {
+            bus.dispose()
+            await desk.close()
+        }
+    }
+}
