@@ -42,11 +42,22 @@ export function openKey(path: string, passphrase?: string): KeyObject {
     return key
 }
 
+let derived: { passphrase: string; salt: Buffer; secret: Buffer } | undefined
+
+/** The key of a passphrase. All keys that one process makes under it share the salt: each derivation takes long. */
+function derive(passphrase: string): { salt: Buffer; secret: Buffer } {
+    if (derived?.passphrase !== passphrase) {
+        const salt = randomBytes(16)
+        derived = { passphrase, salt, secret: pbkdf2Sync(passphrase, salt, iterations, 32, "sha256") }
+    }
+    return derived
+}
+
 /** EncryptedPrivateKeyInfo: PBKDF2 with HMAC-SHA-256, AES-256-CBC. */
 function encrypt(pkcs8: Buffer, passphrase: string): Buffer {
-    const salt = randomBytes(16)
+    const { salt, secret } = derive(passphrase)
     const iv = randomBytes(16)
-    const cipher = createCipheriv("aes-256-cbc", pbkdf2Sync(passphrase, salt, iterations, 32, "sha256"), iv)
+    const cipher = createCipheriv("aes-256-cbc", secret, iv)
     const rounds = Buffer.alloc(4)
     rounds.writeUInt32BE(iterations)
     const kdf = der(

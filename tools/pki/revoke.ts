@@ -18,7 +18,12 @@ export interface Revoked {
  * Revokes a certificate, named by its serial number in hex or by a file that holds it, and signs its
  * issuer's list anew. `reason` is a name of RFC 5280 5.3.1.
  */
-export function revoke(folder: string, which: string, reason: string, options: PkiOptions = {}): Promise<Revoked> {
+export async function revoke(
+    folder: string,
+    which: string,
+    reason: string,
+    options: PkiOptions = {},
+): Promise<Revoked> {
     const { passphrase, now = new Date() } = options
     if (!(reason in reasons)) throw new PkiError(`"${reason}" is no reason; one of ${Object.keys(reasons).join(", ")}`)
     return locked(folder, async () => {
@@ -41,7 +46,7 @@ export function revoke(folder: string, which: string, reason: string, options: P
 }
 
 /** Signs the revocation lists of all issuers, or of the named ones, anew before they run out. */
-export function renewCrls(folder: string, names: string[] = [], options: PkiOptions = {}): Promise<string[]> {
+export async function renewCrls(folder: string, names: string[] = [], options: PkiOptions = {}): Promise<string[]> {
     const { passphrase, now = new Date() } = options
     const wrong = names.find(name => !issuers.includes(name))
     if (wrong !== undefined) throw new PkiError(`"${wrong}" is no issuer; one of ${issuers.join(", ")}`)
