@@ -73,7 +73,8 @@ export function undouble(file: Buffer): Buffer {
             shorter.blitAt(done, file, from, length - from)
             return shorter
         }
-        if (at < 0 || file.getAt(at + 4, "i32") !== SAME_1B) fail(Code.SmlEscape, at, "doubled escape", "another")
+        if (at < 0) fail(Code.SmlEnd, length, "the end of an SML file", "none")
+        if (file.getAt(at + 4, "i32") !== SAME_1B) fail(Code.SmlEscape, at, "doubled escape", "another")
         if (done === 0) {
             payload = Buffer.alloc(length)
             done = SML_FRAME

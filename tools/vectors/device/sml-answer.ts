@@ -1,8 +1,12 @@
-import { Code, fail } from "../../../firmware/core/errors"
+import { Code, fail, PlombError } from "../../../firmware/core/errors"
 import { cut } from "../../../firmware/core/octets"
 import { platform } from "../../../firmware/core/platform"
-import { readFile, type SmlMessage } from "../../../firmware/core/sml-read"
+import { readSignedList } from "../../../firmware/core/signed-list"
+import { readRequest } from "../../../firmware/core/sml-messages"
+import { entryQuirks } from "../../../firmware/core/sml-quirks"
+import { readFile, type SmlFile, type SmlMessage } from "../../../firmware/core/sml-read"
 import { SmlReceiver } from "../../../firmware/core/sml-receive"
+import { GET_LIST_RES, smlBodyAt } from "../../../firmware/core/sml-tables"
 import { childrenAt, integerAt, isAbsent, octetsAt } from "../../../firmware/core/sml-values"
 
 /**
@@ -10,6 +14,8 @@ import { childrenAt, integerAt, isAbsent, octetsAt } from "../../../firmware/cor
  * 0 stream: piece length U16 LE, capacity U16 LE, octets. Reply: 9 octets an event: 0 file or 1 problem, place U32 LE, length or code U32 LE;
  *   at the end 2, files U32 LE, junk octets U32 LE.
  * 1 file: octets. Reply: flags, CRC kind, then each message: tag U16 LE, flags, and the elements of the message as below.
+ * 2 file, and all that makes use of its messages. Reply: for each message, the codes U16 LE (0 = none) with which it is refused
+ *   as a request and as a signed list, and the sum of its entries' quirks U16 LE.
  * Elements: FF absent; 70 + count U16 LE + children; 00 + length U16 LE + octets; 40 + octet;
  * 5w or 6w + value as F64 LE (1e300 if it does not fit) + the w octets sent.
  */
@@ -19,6 +25,10 @@ export function answer(request: Buffer): Buffer {
     if (request[0] === 0) return stream(request, tolerant)
     const file = readFile(cut(request, 2, request.length - 2), tolerant, 0)
     const dump = new Dump()
+    if (request[0] === 2) {
+        for (let i = 0; i < file.messages.length; ++i) uses(dump, file, file.messages[i])
+        return cut(dump.octets, 0, dump.at)
+    }
     dump.octet(file.flags)
     dump.octet(file.crc)
     for (let i = 0; i < file.messages.length; ++i) {
@@ -30,6 +40,30 @@ export function answer(request: Buffer): Buffer {
 
 /** In place of an integer beyond 2^53, whose octets say it. */
 const beyond = 1e300
+
+/** The code with which `use` refuses; anything but the one typed error goes on up. */
+function codeOf(use: () => void): number {
+    try {
+        use()
+        return 0
+    } catch (error: any) {
+        if (error instanceof PlombError) return error.code
+        throw error
+    }
+}
+
+function uses(dump: Dump, file: SmlFile, each: SmlMessage): void {
+    platform().yieldNow()
+    let quirks = 0
+    dump.short(codeOf(() => readRequest(each)))
+    dump.short(codeOf(() => readSignedList(file, each)))
+    const list = () => {
+        const bits = entryQuirks(each)
+        for (let i = 0; i < bits.length; ++i) quirks += bits[i]
+    }
+    if (each.tag === GET_LIST_RES) list()
+    dump.short(quirks)
+}
 
 class Dump {
     octets = Buffer.alloc(256)
@@ -46,6 +80,12 @@ class Dump {
         this.room(1)
         this.octets[this.at] = value
         ++this.at
+    }
+
+    short(value: number): void {
+        this.room(2)
+        this.octets.setAt(this.at, "u16", value)
+        this.at += 2
     }
 
     word(value: number): void {
@@ -75,7 +115,7 @@ function message(dump: Dump, each: SmlMessage): void {
     const body = childrenAt(each.octets, parts[3])
     for (let i = 0; i < 3; ++i) element(dump, each.octets, parts[i])
     // What the reader found must be what the accessors find.
-    const fields = childrenAt(each.octets, body[1])
+    const fields = smlBodyAt(each.tag) < 0 ? [body[1]] : childrenAt(each.octets, body[1])
     if (fields.length !== each.fields.length) fail(Code.BadArgument, body[1], "the same fields", "others")
     for (let i = 0; i < fields.length; ++i)
         if (fields[i] !== each.fields[i]) fail(Code.BadArgument, body[1], "the same fields", "others")

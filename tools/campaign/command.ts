@@ -1,0 +1,42 @@
+import { readArgs, UsageError } from "../cli/usage.ts"
+import { campaigns } from "./campaign.ts"
+
+export const help = `plomb campaign NAME [--count N] [--seed S] [--in node|vm]
+
+${campaigns.map(each => `  ${each.name.padEnd(16)} ${each.summary}`).join("\n")}
+
+  --count N     cases (each campaign has its own default)
+  --seed S      another seed gives other cases; the same seed the same (default 1)
+  --in node|vm  where the code under test runs (default node)`
+
+function wholeNumber(name: string, text: string): number {
+    const value = Number(text)
+    if (!/^\d+$/.test(text) || !Number.isSafeInteger(value))
+        throw new UsageError(`--${name}: "${text}" is no whole number`)
+    return value
+}
+
+export async function run(args: string[]): Promise<number> {
+    const { values, positionals } = readArgs({
+        args,
+        options: {
+            count: { type: "string" },
+            seed: { type: "string", default: "1" },
+            in: { type: "string", default: "node" },
+        },
+        allowPositionals: true,
+    })
+    const campaign = campaigns.find(each => each.name === positionals[0])
+    if (!campaign || positionals.length > 1)
+        throw new UsageError(`say which campaign: ${campaigns.map(each => each.name).join(", ")}`)
+    const where = values.in
+    if (where !== "node" && where !== "vm") throw new UsageError(`--in ${where}: node or vm`)
+    const count = values.count === undefined ? campaign.count[where] : wholeNumber("count", values.count)
+    const seed = wholeNumber("seed", values.seed)
+    const { summary, failures } = await (await campaign.load()).run(count, seed, where)
+    for (const line of summary) console.log(line)
+    for (const line of failures.slice(0, 20)) console.error(line)
+    if (failures.length > 20) console.error(`and ${failures.length - 20} more`)
+    console.log(`${campaign.name}: ${count} cases with seed ${seed} in ${where}: ${failures.length} failures`)
+    return failures.length > 0 ? 1 : 0
+}
