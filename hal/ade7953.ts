@@ -72,14 +72,18 @@ function checkRange(name: string, value: number, low: number, high: number): voi
 export class Ade7953 implements EnergyFrontEnd {
     /** Set while the part runs as started. */
     private calibration: Calibration | undefined
+    /** The energy register goes on from `energy`. */
+    private counting: boolean
     private energy: number
     private takenAt: number
 
     constructor(readonly bus: I2cBus) {
+        this.counting = false
         this.energy = 0
         this.takenAt = 0
     }
 
+    /** On a part that still counts, a new start changes the constants and loses no energy. */
     start(calibration: Calibration): void {
         this.calibration = undefined
         checkRange("voltageGain", calibration.voltageGain, 0x200000, 0x600000)
@@ -91,6 +95,7 @@ export class Ade7953 implements EnergyFrontEnd {
         // Power-up takes the part about 100 ms; after a dip of the supply this may be a power-up.
         platform().sleepMs(110)
         firstTransfer(this.bus, "ADE7953", address, where(IRQSTATA), 4)
+        this.counting = this.counting && this.runs()
 
         this.set(WRITE_PROTECT, 0)
         // The unlock serves only the very next access.
@@ -112,9 +117,12 @@ export class Ade7953 implements EnergyFrontEnd {
         this.set(PHCALA, calibration.phase)
         this.set(WRITE_PROTECT, 7)
 
-        this.read(RSTIRQSTATA)
-        this.energy = this.readEnergy()
-        this.takenAt = platform().millis()
+        if ((this.read(RSTIRQSTATA) & resetFlag) !== 0) this.counting = false
+        if (!this.counting) {
+            this.energy = this.readEnergy()
+            this.takenAt = platform().millis()
+        }
+        this.counting = true
         this.calibration = calibration
         this.checkRunning()
     }
@@ -149,12 +157,18 @@ export class Ade7953 implements EnergyFrontEnd {
     /** The constants the part runs with; throws `FrontEndReset` unless it still runs as started. */
     private checkRunning(): Calibration {
         const calibration = this.calibration
-        // A reset clears the unlock word at once; the interrupt flag comes when the part is ready again.
-        if (!calibration || this.read(RESERVED) !== unlocked || (this.read(IRQSTATA) & resetFlag) !== 0) {
-            this.calibration = undefined
-            return fail(Code.FrontEndReset, -1, "a front end that runs as started", calibration ? "a reset" : "none")
-        }
-        return calibration
+        if (calibration && this.runs()) return calibration
+        this.calibration = undefined
+        this.counting = false
+        return fail(Code.FrontEndReset, -1, "a front end that runs as started", calibration ? "a reset" : "none")
+    }
+
+    private runs(): boolean {
+        // A reset clears the unlock word at once; the interrupt flag comes when the part is ready again. Both stay, so
+        // what only the bus made of them is gone when they are read again.
+        for (let i = 0; i < 3; ++i)
+            if (this.read(RESERVED) === unlocked && (this.read(IRQSTATA) & resetFlag) === 0) return true
+        return false
     }
 
     /** The energy register, 0 to 2^24 - 1. */

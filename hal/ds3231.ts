@@ -86,7 +86,19 @@ export class Ds3231 implements RealTimeClock {
     }
 
     read(): ClockReading {
-        // One burst: the part freezes time at its START, and the flag belongs to that very time.
+        let last = this.burst()
+        // I2C has no checksum: a time is believed when the next reading goes on from it.
+        for (let i = 0; i < 4; ++i) {
+            const next = this.burst()
+            const step = next.utcSeconds - last.utcSeconds
+            if (next.running === last.running && (step === 0 || step === 1)) return next
+            last = next
+        }
+        return fail(Code.ImpossibleValue, 0, "a time that goes on", "" + last.utcSeconds)
+    }
+
+    private burst(): ClockReading {
+        // At once: the part freezes time at its START, and the flag belongs to that very time.
         const registers = this.bus.transfer(address, hex`00`, statusAt + 1)
         const utcSeconds = secondsOf(registers)
         return { utcSeconds, running: utcSeconds > 0 && (registers[statusAt] & stopFlag) === 0 }

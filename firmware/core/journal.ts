@@ -55,6 +55,8 @@ export class RecordRing {
             }
             if (best === 0 || this.read(best)) {
                 this.newest = best
+                // A sequence damaged on the bus must not hide the record: going back would lose what was shown.
+                while (this.read(this.newest + 1)) ++this.newest
                 return
             }
             ++this.torn
@@ -84,10 +86,17 @@ export class RecordRing {
     read(sequence: number): Buffer | undefined {
         if (!(sequence > 0 && sequence <= 0x7fffffff)) return undefined
         const place = this.place(sequence % this.count)
-        const record = this.store.read(place, this.recordSize + 4 + checkSize)
-        if (record.getAt(0, "i32") !== sequence) return undefined
-        const data = cut(record, 4, this.recordSize)
-        return sameOctets(cut(record, 4 + this.recordSize, checkSize), check(place, sequence, data)) ? data : undefined
+        // Twice: damage may have come on the bus only.
+        for (let attempt = 0; attempt < 2; ++attempt) {
+            const record = this.store.read(place, this.recordSize + 4 + checkSize)
+            const data = cut(record, 4, this.recordSize)
+            if (
+                record.getAt(0, "i32") === sequence &&
+                sameOctets(cut(record, 4 + this.recordSize, checkSize), check(place, sequence, data))
+            )
+                return data
+        }
+        return undefined
     }
 
     private place(slot: number): number {
@@ -150,7 +159,9 @@ export class SwitchedRecord {
     }
 
     private which(): number {
-        return this.store.read(this.at, 1)[0]
+        const which = this.store.read(this.at, 1)[0]
+        // Any other value is rare enough to look again, in case the bus changed it.
+        return which === first || which === second ? which : this.store.read(this.at, 1)[0]
     }
 
     private turn(which: number): void {
@@ -164,8 +175,11 @@ export class SwitchedRecord {
 
     private copy(which: number): Buffer | undefined {
         const place = this.place(which)
-        const record = this.store.read(place, this.size + checkSize)
-        const data = cut(record, 0, this.size)
-        return sameOctets(cut(record, this.size, checkSize), check(place, 0, data)) ? data : undefined
+        for (let attempt = 0; attempt < 2; ++attempt) {
+            const record = this.store.read(place, this.size + checkSize)
+            const data = cut(record, 0, this.size)
+            if (sameOctets(cut(record, this.size, checkSize), check(place, 0, data))) return data
+        }
+        return undefined
     }
 }

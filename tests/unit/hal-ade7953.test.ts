@@ -1,5 +1,6 @@
 import fc from "fast-check"
 import { beforeEach, describe, expect, it } from "vitest"
+import { Code, PlombError } from "../../firmware/core/errors"
 import { Ade7953 } from "../../hal/ade7953"
 import type { Calibration } from "../../hal/ports"
 import { codeThrown } from "../helpers/errors"
@@ -182,6 +183,55 @@ describe("ADE7953 driver: energy", () => {
         expect(codeThrown(() => front.takeEnergy())).toBe("ReadBackMismatch")
         spoil = (_, value) => value
         expect(front.takeEnergy()).toBe(500 * 149691)
+    })
+
+    it("goes on over a new start of a part that still counts, in spite of bus faults before it", () => {
+        front.start(calibration)
+        energy(1000)
+        spoil = () => {
+            throw new PlombError(Code.BusAddressNack, -1, "", "")
+        }
+        expect(codeThrown(() => front.takeEnergy())).toBe("BusAddressNack")
+        expect(codeThrown(() => front.start(calibration))).toBe("PartAbsent")
+        spoil = (read, value) => (read === 0x303 ? 0 : value)
+        expect(codeThrown(() => front.start(calibration))).toBe("ReadBackMismatch")
+        spoil = (_, value) => value
+        energy(1500)
+        front.start({ ...calibration, phase: 3 })
+        energy(1700)
+        expect(front.takeEnergy()).toBe(1700 * 149691)
+    })
+
+    it("begins at nothing where the part was reset in the midst of a new start", () => {
+        front.start(calibration)
+        energy(1000)
+        onRead = register => {
+            if (register === 0x040) {
+                reset()
+                onRead = () => {}
+            }
+        }
+        front.start(calibration)
+        energy(20)
+        expect(front.takeEnergy()).toBe(20 * 149691)
+    })
+
+    it("does not take one damaged transfer for a reset", () => {
+        front.start(calibration)
+        for (const address of [0x120, 0x32d]) {
+            energy(500)
+            let struck = false
+            spoil = (read, value) => {
+                if (read !== address || struck) return value
+                struck = true
+                return value ^ 0x100000 ^ (address === 0x120 ? 0x100010 : 0)
+            }
+            expect(front.takeEnergy()).toBe(500 * 149691)
+            front.start(calibration)
+            spoil = (_, value) => value
+            energy(0)
+            front.takeEnergy()
+        }
     })
 
     it("is not guessed after a reset, nor later without a new start", () => {

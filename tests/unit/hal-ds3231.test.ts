@@ -83,6 +83,32 @@ describe("DS3231 driver", () => {
         expect(clock.read()).toEqual({ utcSeconds: 0, running: false })
     })
 
+    it("reads again what the bus damaged, and gives up a time that does not go on", () => {
+        setFields("55051407221126")
+        const whole = registerPart(registers)
+        for (let struck = 0; struck < 3; ++struck) {
+            let n = 0
+            const noisy = new FakeBus({
+                104: (write, length) => {
+                    const octets = Buffer.from(whole(write, length) as Uint8Array)
+                    if (n++ === struck) octets[1] ^= 0x10
+                    return octets
+                },
+            })
+            const { utcSeconds } = new Ds3231(noisy).read()
+            expect(utcSeconds).toBe(Date.UTC(2026, 10, 22, 14, 5, 55) / 1000)
+        }
+        let minute = 0
+        const wild = new FakeBus({
+            104: (write, length) => {
+                const octets = Buffer.from(whole(write, length) as Uint8Array)
+                octets[1] = ++minute
+                return octets
+            },
+        })
+        expect(codeThrown(() => new Ds3231(wild).read())).toBe("ImpossibleValue")
+    })
+
     it("clears the oscillator flag in the last write of a set, leaving alarm flags and 32 kHz output", () => {
         registers[0x0f] = 0x8a
         clock.set(1795356355)

@@ -90,6 +90,23 @@ describe("Ring of records", () => {
         )
     })
 
+    it("does not go back for what one damaged transfer on the bus shows", () => {
+        const store = filled(4, 9)
+        const read = store.read.bind(store)
+        for (let struck = 0; struck < 8; ++struck)
+            for (let at = 0; at < size + 8; ++at) {
+                let n = 0
+                store.read = (address, length) => {
+                    const octets = read(address, length)
+                    if (n++ === struck && at < length) octets[at] ^= 0x40
+                    return octets
+                }
+                const ring = new RecordRing(store, 0, 4, size)
+                expect(ring.newest).toBe(9)
+                expect(ring.latest()).toEqual(record(9))
+            }
+    })
+
     it("counts the damaged record it passes over, so that a fault is not silent", () => {
         const store = filled(4, 9)
         store.cells[(9 % 4) * (size + 8) + 6] ^= 1
@@ -162,6 +179,21 @@ describe("Switched record", () => {
         store.cells[at] ^= 1
         store.cells[place] ^= 4
         expect(codeThrown(() => open(store).load())).toBe("RecordDamaged")
+    })
+
+    it("reads again what one damaged transfer on the bus shows", () => {
+        const store = blank()
+        open(store).save(record(1))
+        const read = store.read.bind(store)
+        for (let struck = 0; struck < 3; ++struck) {
+            let n = 0
+            store.read = (address, length) => {
+                const octets = read(address, length)
+                if (n++ === struck) octets[0] ^= 0x42
+                return octets
+            }
+            expect(open(store).load()).toEqual(record(1))
+        }
     })
 
     it("notices a store that does not keep what is written", () => {
