@@ -340,6 +340,31 @@ describe("ATECC608, driver against model", () => {
         expect(codeThrown(() => custody.sign(digest))).toBe("ElementSelfTest")
     })
 
+    it.each(["nackAddress", "nackData", "flip"] as const)(
+        "signs in spite of one bus fault, %s, wherever it strikes",
+        kind => {
+            const { bus, custody, publicKey } = provisioned()
+            let seen = 0
+            bus.model.onTransaction = () => ++seen
+            custody.sign(digest)
+            const length = seen
+            for (let strike = 1; strike <= length; ++strike) {
+                bus.model.faults = {
+                    plan: [
+                        {
+                            transaction: bus.model.transactions + strike,
+                            kind,
+                            octet: strike % 3 === 0 ? 1 : 0,
+                            bit: strike % 8,
+                        },
+                    ],
+                }
+                expect(custody.verify(publicKey, digest, custody.sign(digest))).toBe(true)
+            }
+            expect(length).toBeGreaterThan(10)
+        },
+    )
+
     it("names what holds it: a stuck bus, or no power", () => {
         const { model, bus, custody } = provisioned()
         bus.model.faults = { stuck: true }
