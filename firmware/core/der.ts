@@ -34,11 +34,10 @@ export class DerReader {
         const data = this.data
         const end = this.end
         let at = this.at
-        if (at + 2 > end) fail(Code.DerTruncated, at, tag < 0 ? "an element" : "tag " + tag, "the end")
+        if (at + 2 > end) fail(Code.DerTruncated, at, "tag " + tag, "the end")
         const came = data[at]
         // X.690 8.1.2.4: tag numbers above 30 occur in nothing read here
-        if (tag < 0 ? (came & 31) === 31 : came !== tag)
-            fail(Code.DerTag, at, tag < 0 ? "a short tag" : "tag " + tag, "tag " + came)
+        if (tag < 0 ? (came & 31) === 31 : came !== tag) fail(Code.DerTag, at, "tag " + tag, "tag " + came)
         let length = data[at + 1]
         at += 2
         if (length >= 0x80) {
@@ -48,7 +47,7 @@ export class DerReader {
             for (let i = 0; i < count && i < 4; ++i) length = length * 256 + data[at + i]
             // X.690 10.1: definite form, fewest octets
             if (count < 1 || count > 3 || length < 0x80 || data[at] === 0)
-                fail(Code.DerLength, at - 1, "a DER length", count + " octets of length")
+                fail(Code.DerLength, at - 1, "a DER length", "another form")
             at += count
         }
         if (at + length > end) fail(Code.DerTruncated, at, length + " octets", end - at + " left")
@@ -56,6 +55,14 @@ export class DerReader {
         this.start = at
         this.stop = at + length
         this.at = this.stop
+    }
+
+    /** Passes over a SEQUENCE of one or more elements of this tag (-1: any). */
+    list(tag: number): void {
+        const outer = this.enter(0x30)
+        this.read(tag)
+        while (this.more()) this.read(tag)
+        this.leave(outer)
     }
 
     /** Steps into the next element, which must have this tag; the answer is for `leave`. */

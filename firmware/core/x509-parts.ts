@@ -93,36 +93,30 @@ export function sameElement(a: Buffer, aAt: number, b: Buffer, bAt: number): boo
     return sameAt(a, aAt, b, bAt, reader.stop - aAt)
 }
 
+/** Least and most of century, year, month, day, hour, minute, second. */
+const bounds = hex`1363 0063 010c 011f 0017 003b 003b`
+
 /** Time of RFC 5280 4.1.2.5 in seconds since 1970 UTC. */
 export function readTime(der: DerReader): number {
     const general = der.sees(0x18)
     der.read(general ? 0x18 : 0x17)
     const data = der.data
-    const at = der.start
+    let at = der.start
     // RFC 5280 4.1.2.5.1, 4.1.2.5.2: seconds present, no fraction, Zulu
     let sound = der.stop - at === (general ? 15 : 13) && data[der.stop - 1] === 0x5a
-    const pairs: number[] = []
-    for (let i = at; sound && i < der.stop - 1; i += 2) {
-        const high = data[i] - 48
-        const low = data[i + 1] - 48
-        sound = high >= 0 && high <= 9 && low >= 0 && low <= 9
-        pairs.push(high * 10 + low)
+    const parts = Buffer.alloc(7)
+    for (let i = general ? 0 : 1; i < 7 && sound; ++i) {
+        const high = (data[at] - 48) & 0xff
+        const low = (data[at + 1] - 48) & 0xff
+        const value = high * 10 + low
+        sound = high < 10 && low < 10 && value >= bounds[2 * i] && value <= bounds[2 * i + 1]
+        parts[i] = value
+        at += 2
     }
-    if (sound) {
-        let year = pairs[0] < 50 ? 2000 : 1900
-        if (general) year = (pairs.shift() || 0) * 100
-        year += pairs[0]
-        // RFC 5280 4.1.2.5: UTCTime through 2049, GeneralizedTime from 2050
-        sound =
-            general === year >= 2050 &&
-            pairs[1] >= 1 &&
-            pairs[1] <= 12 &&
-            pairs[2] >= 1 &&
-            pairs[2] <= daysInMonth(year, pairs[1]) &&
-            pairs[3] < 24 &&
-            pairs[4] < 60 &&
-            pairs[5] < 60
-        if (sound) return utcSeconds(year, pairs[1], pairs[2], pairs[3], pairs[4], pairs[5])
-    }
-    return fail(Code.DerValue, at, "a time of RFC 5280", "another")
+    if (!general) parts[0] = parts[1] < 50 ? 20 : 19
+    const year = parts[0] * 100 + parts[1]
+    // RFC 5280 4.1.2.5: UTCTime through 2049, GeneralizedTime from 2050
+    if (!sound || general !== year >= 2050 || parts[3] > daysInMonth(year, parts[2]))
+        fail(Code.DerValue, der.start, "a time of RFC 5280", "another")
+    return utcSeconds(year, parts[2], parts[3], parts[4], parts[5], parts[6])
 }

@@ -103,18 +103,13 @@ function readOne(certificate: Certificate, extensions: Extensions): void {
         case 15: // keyUsage
             certificate.keyUsage = readKeyUsage(der)
             break
-        case 17: {
+        case 17: // subjectAltName
             // RFC 5280 4.2.1.6: GeneralNames is a SEQUENCE of one or more
             certificate.alternativeNamesAt = at
-            const end = der.enter(0x30)
-            for (;;) {
-                der.read(-1)
-                if (!der.more()) break
-            }
-            der.leave(end)
+            der.list(-1)
             break
-        }
         case 19: {
+            // basicConstraints
             // RFC 5280 4.2.1.9: critical in a CA's certificate
             const end = der.enter(0x30)
             certificate.isCa = der.flag()
@@ -129,7 +124,7 @@ function readOne(certificate: Certificate, extensions: Extensions): void {
             certificate.nameConstraintsAt = at
             der.read(0x30)
             break
-        case 35:
+        case 35: // authorityKeyIdentifier
             // RFC 5280 4.2.1.1: not critical
             extensions.must(false)
             certificate.authorityKeyId = readAuthorityKeyId(der)
@@ -140,17 +135,11 @@ function readOne(certificate: Certificate, extensions: Extensions): void {
             extensions.must(true)
             extensions.pass()
             break
-        case 37: {
+        case 37: // extKeyUsage
             // RFC 5280 4.2.1.12: ExtKeyUsageSyntax is a SEQUENCE of one or more
             certificate.extendedKeyUsageAt = at
-            const end = der.enter(0x30)
-            for (;;) {
-                der.oid()
-                if (!der.more()) break
-            }
-            der.leave(end)
+            der.list(6)
             break
-        }
         case roleExtension:
             certificate.roleAt = at
             der.read(-1)
@@ -182,19 +171,19 @@ export function readAuthorityKeyId(der: DerReader): Buffer {
 /** What the extensions say together. */
 function checkUse(certificate: Certificate): void {
     const at = certificate.subjectAt
+    // Without the extension every use is allowed (-1: all bits)
+    const signs = (certificate.keyUsage & keyCertSign) > 0
+    let wrong = ""
     if (certificate.isCa) {
         // RFC 5280 4.1.2.6: a CA has a subject
         if (emptyName(certificate.der, at)) fail(Code.X509Name, at, "a named CA", "none")
         // RFC 5280 4.2.1.2: a CA has a subject key identifier
-        if (!certificate.subjectKeyId) fail(Code.X509Extension, at, "a subject key identifier", "none")
-    } else {
+        if (!certificate.subjectKeyId) wrong = "no subject key identifier"
         // RFC 5280 4.2.1.9: keyCertSign only for a CA
-        if (certificate.keyUsage >= 0 && certificate.keyUsage & keyCertSign)
-            fail(Code.X509Extension, at, "keyCertSign in a CA", "an end entity")
-        // RFC 5280 4.2.1.10: name constraints only in a CA's certificate
-        if (certificate.nameConstraintsAt > 0) fail(Code.X509Extension, at, "name constraints in a CA", "an end entity")
-    }
+    } else if (signs && certificate.keyUsage > 0) wrong = "keyCertSign without CA"
+    // RFC 5280 4.2.1.10: name constraints only in a CA's certificate
+    else if (certificate.nameConstraintsAt > 0) wrong = "name constraints without CA"
     // RFC 5280 4.2.1.9: a path length only for a CA that signs certificates
-    if (certificate.pathLength >= 0 && !(certificate.isCa && certificate.keyUsage & keyCertSign))
-        fail(Code.X509Extension, at, "a path length in a CA", "elsewhere")
+    if (certificate.pathLength >= 0 && !(certificate.isCa && signs)) wrong = "a path length without CA"
+    if (wrong) fail(Code.X509Extension, at, "extensions that agree", wrong)
 }

@@ -1,6 +1,7 @@
 /**
  * The meter's FRAM map (MB85RC1MT, 131,072 octets). Regions start on 4 KB boundaries so that a dump is
- * easy to read; nothing outside this file names an address.
+ * easy to read; nothing else in the image names an
+ * address. 0x00800 to 0x009FF belong to `hal/keys-software.ts`, where the board has no secure element.
  */
 
 /** Identity, calibration constants, progress of calibration: one switched record. */
@@ -9,9 +10,6 @@ export const identitySize = 128
 /** Time quality and when the time was last set: one switched record. */
 export const timeAt = 0x00400
 export const timeSize = 16
-/** Software key custody, where the board has no secure element. */
-export const softwareKeyAt = 0x00800
-export const softwareKeySize = 0x200
 
 /** Energy registers, one record a second. */
 export const journalAt = 0x01000

@@ -4,5 +4,3 @@
 export const metersAt = 0x00000
 /** Most meters on one line: the unit loads of RS-485. */
 export const mostMeters = 32
-/** Software key custody, where the board has no secure element. */
-export const softwareKeyAt = 0x01000
