@@ -1,3 +1,5 @@
+import { Code } from "../../firmware/core/errors"
+
 /** A long test, with a summary and everything that should not have happened. */
 export interface Outcome {
     /** Lines for people. */
@@ -21,6 +23,23 @@ export const campaigns: Campaign[] = [
             "damaged SML files: each gives a value or a typed error with its place, the same in Node and in the VM",
         count: { node: 100_000, vm: 2_000 },
         load: () => import("./sml-mutations.ts"),
+    },
+    {
+        name: "x509-mutations",
+        summary:
+            "damaged certificates, revocation lists and requests: each gives a value or a typed error with its place",
+        count: { node: 100_000, vm: 2_000 },
+        load: async () => {
+            const { run } = await import("./x509-mutations.ts")
+            return {
+                run: async (count, seed, where) => {
+                    const { values, errors, escaped, mostSteps } = await run(count, seed, where)
+                    const refused = Object.entries(errors).map(([code, n]) => `${Code[Number(code)]} ${n}`)
+                    const steps = where === "vm" ? [`at most ${mostSteps} steps`] : []
+                    return { summary: [[`sound ${values}`, ...refused].join(", "), ...steps], failures: escaped }
+                },
+            }
+        },
     },
 ]
 
