@@ -5,6 +5,8 @@
 declare module "jacdac-ts" {
     export class Packet {
         static from(serviceCommand: number, data: Uint8Array): Packet
+        static jdpacked(serviceCommand: number, format: string, values: unknown[]): Packet
+        jdunpack<T>(format: string): T
         readonly data: Uint8Array
     }
 
@@ -17,6 +19,12 @@ declare module "jacdac-ts" {
         readonly serviceClass: number
         sendPacketAsync(packet: Packet): Promise<void>
         sendCmdAwaitResponseAsync(packet: Packet, timeoutMs?: number): Promise<Packet>
+    }
+
+    export class JDServiceServer {
+        constructor(serviceClass: number)
+        addCommand(command: number, handler: (packet: Packet) => Promise<void>): void
+        sendPacketAsync(packet: Packet): Promise<void>
     }
 
     export abstract class Transport {
@@ -40,6 +48,7 @@ declare module "jacdac-ts" {
         services(options: { serviceClass: number }): JDService[]
     }
 
+    export function addServer(bus: JDBus, name: string, server: JDServiceServer): void
     export function loadServiceSpecifications(specifications: object[]): void
     export function createNodeWebSerialTransport(serialPort: unknown): Transport
 }
