@@ -15,7 +15,7 @@ export interface OpenBoard {
 /** What `--board` may say. */
 export interface BoardChoice {
     serial: number
-    /** Folder of a VM board's parts. */
+    /** Folder that holds a folder for each VM board's parts. */
     state: string
     /** Readings of a reference standard; a VM board can do without. */
     reference?: ReferenceSource

@@ -25,7 +25,7 @@ export const help = `plomb calibrate: the calibration station
   --hardware TEXT    hardware model (default "plomb-1")
   --reference FILE   what the reference standard read at the points gain, phase and proof
   --passphrase-env V, --passphrase-file F   of the calibration authority's key
-  --state DIR        chips of a VM board (default .plomb/state/meter-N)
+  --state DIR        chips of VM boards, a folder each (default .plomb/state: meter N in meter-N)
   --yes              do not ask before the steps that can not be undone
   --json             the protocol on standard output, nothing else
 
@@ -117,7 +117,7 @@ async function calibrateOne(row: BatchRow, options: Options): Promise<Calibratio
     const reference = options.reference ? await referenceFromFile(options.reference, ask) : undefined
     const board = await openBoard(row.board, {
         serial: row.serial,
-        state: options.state ?? join(".plomb", "state", `meter-${row.serial}`),
+        state: options.state ?? join(".plomb", "state"),
         reference,
     })
     const stem = join(options.out, serverIdOf(row.serial))
