@@ -3,6 +3,7 @@ import { PlombError } from "../../firmware/core/errors"
 import { answer } from "../vectors/device/x509-answer"
 import { replyOf } from "../vectors/run.ts"
 import { runCases } from "../vm/harness.ts"
+import { randomFrom } from "./campaign.ts"
 import { seeds } from "./x509-seeds.ts"
 
 /** What a campaign saw; anything in `escaped` is a defect. */
@@ -26,13 +27,13 @@ export const stepBound = 131_072
  * bytecode in the stock VM. The same seed makes the same changes; the keys are fresh, so a defect is reported with its octets.
  */
 export async function run(count: number, seed: number, where: "node" | "vm"): Promise<Outcome> {
-    const random = new Random(seed)
+    const below = randomFrom(seed)
     const originals = await seeds()
     const outcome: Outcome = { runs: 0, values: 0, errors: {}, escaped: [], mostSteps: 0 }
     const requests = function* () {
         for (let i = 0; i < count; ++i) {
-            const [kind, der] = originals[random.below(originals.length)]
-            yield Buffer.concat([Buffer.from([kind]), mutate(der, random)])
+            const [kind, der] = originals[below(originals.length)]
+            yield Buffer.concat([Buffer.from([kind]), mutate(der, below)])
         }
     }
     if (where === "node") for (const request of requests()) note(outcome, request, inNode(request))
@@ -69,53 +70,33 @@ function note(outcome: Outcome, request: Buffer, reply: Answer): void {
 }
 
 /** One to four changes: a bit, an octet, octets cut out, put in or moved, the end cut off, a length bent. */
-function mutate(der: Buffer, random: Random): Buffer {
+function mutate(der: Buffer, below: (limit: number) => number): Buffer {
     let octets = Buffer.from(der)
-    for (let changes = 1 + random.below(4); changes > 0 && octets.length > 0; --changes) {
-        const at = random.below(octets.length)
-        const length = 1 + random.below(8)
-        switch (random.below(7)) {
+    for (let changes = 1 + below(4); changes > 0 && octets.length > 0; --changes) {
+        const at = below(octets.length)
+        const length = 1 + below(8)
+        switch (below(7)) {
             case 0:
-                octets[at] ^= 1 << random.below(8)
+                octets[at] ^= 1 << below(8)
                 break
             case 1:
-                octets[at] = random.below(256)
+                octets[at] = below(256)
                 break
             case 2:
                 octets = Buffer.concat([octets.subarray(0, at), octets.subarray(at + length)])
                 break
             case 3:
-                octets = Buffer.concat([
-                    octets.subarray(0, at),
-                    Buffer.alloc(length, random.below(256)),
-                    octets.subarray(at),
-                ])
+                octets = Buffer.concat([octets.subarray(0, at), Buffer.alloc(length, below(256)), octets.subarray(at)])
                 break
             case 4:
-                octets.copyWithin(at, random.below(octets.length), random.below(octets.length))
+                octets.copyWithin(at, below(octets.length), below(octets.length))
                 break
             case 5:
                 octets = octets.subarray(0, at)
                 break
             default:
-                octets[at] = [0, 1, 0x7f, 0x80, 0x81, 0x82, 0x84, 0xff][random.below(8)]
+                octets[at] = [0, 1, 0x7f, 0x80, 0x81, 0x82, 0x84, 0xff][below(8)]
         }
     }
     return octets
-}
-
-/** Xorshift: small, and the same everywhere. */
-class Random {
-    private state: number
-
-    constructor(seed: number) {
-        this.state = seed | 0 || 1
-    }
-
-    below(limit: number): number {
-        this.state ^= this.state << 13
-        this.state ^= this.state >>> 17
-        this.state ^= this.state << 5
-        return (this.state >>> 0) % limit
-    }
 }

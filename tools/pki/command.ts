@@ -4,6 +4,7 @@ import { PkiError } from "./files.ts"
 import { initPki, type PkiOptions } from "./init.ts"
 import { issueDevice, issueForRequest, issueWithKey } from "./issue.ts"
 import { roles } from "./parties.ts"
+import { readPassphrase } from "./passphrase.ts"
 import { readPem } from "./pem.ts"
 import { renewCrls, revoke } from "./revoke.ts"
 import { fieldLines, readObjects, readTree, treeLines } from "./show.ts"
@@ -134,14 +135,7 @@ function need(value: string | undefined, what: string): string {
 }
 
 function optionsOf(values: { "passphrase-file"?: string; "passphrase-env"?: string; days?: string }): PkiOptions {
-    const file = values["passphrase-file"]
-    const variable = values["passphrase-env"]
-    if (file !== undefined && variable !== undefined)
-        throw new UsageError("one passphrase, from a file or from a variable")
-    let passphrase: string | undefined
-    if (file !== undefined) passphrase = readInput(file).toString("utf8").split(/\r?\n/)[0]
-    else if (variable !== undefined) passphrase = process.env[variable] ?? ""
-    if (passphrase === "") throw new PkiError(`the passphrase in ${file ?? `$${variable}`} is empty`)
+    const passphrase = readPassphrase(values)
     const days = values.days === undefined ? undefined : Number(values.days)
     if (days !== undefined && !(Number.isInteger(days) && days > 0 && days <= 36_500))
         throw new UsageError(`--days is a whole number from 1 to 36500, not "${values.days}"`)
