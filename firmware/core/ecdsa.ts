@@ -1,5 +1,4 @@
 import { Code, fail } from "./errors"
-import { cut } from "./octets"
 import { combine, multiplyBase, multiplyPoint, oddMultiples } from "./p256-multiply"
 import { coordinates, isInfinite, primeField } from "./p256-point"
 import {
@@ -93,7 +92,7 @@ export function signP256(privateKey: Buffer, digest: Buffer): Buffer {
 
 /** s = (e + r d) / k with r the x of k * G; false where r or s is 0. */
 function signWith(k: number[], d: number[], e: number[], n: Modulus, signature: Buffer): boolean {
-    const r = limbsFromOctets(multiplyBase(k, n), 0)
+    const r = limbsFromOctets(multiplyBase(k, n, 1), 0)
     reduce(r, r, 1, n)
     const s = zeroLimbs()
     montgomeryMultiply(s, d, n.rSquared, n)
@@ -168,7 +167,7 @@ export function validPublicKeyP256(publicKey: Buffer): boolean {
 /** The public key of a private key. Throws `BadPrivateKey`. */
 export function publicKeyP256(privateKey: Buffer): Buffer {
     const n = order()
-    return multiplyBase(secretFrom(privateKey, n), n)
+    return multiplyBase(secretFrom(privateKey, n), n, 2)
 }
 
 /** A new key pair from the machine's randomness, by rejection (FIPS 186-5 A.2.2). */
@@ -186,5 +185,5 @@ export function ecdhP256(privateKey: Buffer, publicKey: Buffer): Buffer {
     const d = secretFrom(privateKey, n)
     const q = pointFrom(publicKey)
     if (!q) return fail(Code.BadPublicKey, -1, "a point of P-256", publicKey.length + " octets")
-    return cut(multiplyPoint(d, n, oddMultiples(q[0], q[1])), 0, 32)
+    return multiplyPoint(d, n, oddMultiples(q[0], q[1]))
 }

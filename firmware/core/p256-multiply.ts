@@ -30,14 +30,14 @@ function makeOdd(k: number[], order: Modulus): number {
     return 2 * odd - 1
 }
 
-/** k * G, affine, as X|Y, for a secret `k` of 1 to order - 1. 21 doublings, 42 additions. */
-export function multiplyBase(k: number[], order: Modulus): Buffer {
+/** k * G, affine: X or, if `count` is 2, X|Y, for a secret `k` of 1 to order - 1. 21 doublings, 42 additions. */
+export function multiplyBase(k: number[], order: Modulus, count: number): Buffer {
     const odd = k.slice()
     const sign = makeOdd(odd, order)
     const digits = signedDigits(odd)
     let sum = combSum(digits, sign, false)
     if (isInfinite(sum)) sum = combSum(digits, sign, true)
-    return affineOctets(sum)
+    return affineOctets(sum, count)
 }
 
 function combSum(digits: Buffer, sign: number, careful: boolean): PointSum {
@@ -52,7 +52,7 @@ function combSum(digits: Buffer, sign: number, careful: boolean): PointSum {
 }
 
 /**
- * k * Q, affine, as X|Y, for a secret `k` of 1 to order - 1 and the point Q of `multiples`. 255 doublings, 85 additions
+ * X of k * Q, affine, for a secret `k` of 1 to order - 1 and the point Q of `multiples`. 255 doublings, 85 additions
  * of the odd multiple that each three digits of 1 or -1 make.
  */
 export function multiplyPoint(k: number[], order: Modulus, multiples: Buffer): Buffer {
@@ -61,7 +61,7 @@ export function multiplyPoint(k: number[], order: Modulus, multiples: Buffer): B
     const digits = signedDigits(odd)
     let sum = windowSum(digits, sign, multiples, false)
     if (isInfinite(sum)) sum = windowSum(digits, sign, multiples, true)
-    return affineOctets(sum)
+    return affineOctets(sum, 1)
 }
 
 function windowSum(digits: Buffer, sign: number, multiples: Buffer, careful: boolean): PointSum {

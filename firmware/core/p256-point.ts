@@ -50,28 +50,13 @@ export class PointSum {
 
 /** Sets `x` and `y` to the table's point at `offset`, y times `sign`. */
 function load(table: Buffer, offset: number, x: number[], y: number[], sign: number): void {
-    x[0] = table.getAt(offset, "i32") & 0xffffff
-    y[0] = (table.getAt(offset + 32, "i32") & 0xffffff) * sign
-    x[1] = table.getAt(offset + 3, "i32") & 0xffffff
-    y[1] = (table.getAt(offset + 35, "i32") & 0xffffff) * sign
-    x[2] = table.getAt(offset + 6, "i32") & 0xffffff
-    y[2] = (table.getAt(offset + 38, "i32") & 0xffffff) * sign
-    x[3] = table.getAt(offset + 9, "i32") & 0xffffff
-    y[3] = (table.getAt(offset + 41, "i32") & 0xffffff) * sign
-    x[4] = table.getAt(offset + 12, "i32") & 0xffffff
-    y[4] = (table.getAt(offset + 44, "i32") & 0xffffff) * sign
-    x[5] = table.getAt(offset + 15, "i32") & 0xffffff
-    y[5] = (table.getAt(offset + 47, "i32") & 0xffffff) * sign
-    x[6] = table.getAt(offset + 18, "i32") & 0xffffff
-    y[6] = (table.getAt(offset + 50, "i32") & 0xffffff) * sign
-    x[7] = table.getAt(offset + 21, "i32") & 0xffffff
-    y[7] = (table.getAt(offset + 53, "i32") & 0xffffff) * sign
-    x[8] = table.getAt(offset + 24, "i32") & 0xffffff
-    y[8] = (table.getAt(offset + 56, "i32") & 0xffffff) * sign
-    x[9] = table.getAt(offset + 27, "i32") & 0xffffff
-    y[9] = (table.getAt(offset + 59, "i32") & 0xffffff) * sign
-    x[10] = table.getAt(offset + 30, "i32") & 0xffff
-    y[10] = (table.getAt(offset + 62, "i32") & 0xffff) * sign
+    let mask = 0xffffff
+    for (let i = 0; i < 11; ++i) {
+        if (i === 10) mask = 0xffff
+        x[i] = table.getAt(offset, "i32") & mask
+        y[i] = (table.getAt(offset + 32, "i32") & mask) * sign
+        offset += 3
+    }
 }
 
 /** A point operation is at most 11,000 steps, so five of them are well within the budget between two yields. */
@@ -114,63 +99,13 @@ export function doublePoint(sum: PointSum): void {
     const c = sum.c
     const d = sum.d
     negSquare(a, z)
-    let xi = 0
-    let ai = 0
-    xi = x[0]
-    ai = a[0]
-    b[0] = (xi - ai) * 3
-    c[0] = xi + ai
-    a[0] = y[0] * -2
-    xi = x[1]
-    ai = a[1]
-    b[1] = (xi - ai) * 3
-    c[1] = xi + ai
-    a[1] = y[1] * -2
-    xi = x[2]
-    ai = a[2]
-    b[2] = (xi - ai) * 3
-    c[2] = xi + ai
-    a[2] = y[2] * -2
-    xi = x[3]
-    ai = a[3]
-    b[3] = (xi - ai) * 3
-    c[3] = xi + ai
-    a[3] = y[3] * -2
-    xi = x[4]
-    ai = a[4]
-    b[4] = (xi - ai) * 3
-    c[4] = xi + ai
-    a[4] = y[4] * -2
-    xi = x[5]
-    ai = a[5]
-    b[5] = (xi - ai) * 3
-    c[5] = xi + ai
-    a[5] = y[5] * -2
-    xi = x[6]
-    ai = a[6]
-    b[6] = (xi - ai) * 3
-    c[6] = xi + ai
-    a[6] = y[6] * -2
-    xi = x[7]
-    ai = a[7]
-    b[7] = (xi - ai) * 3
-    c[7] = xi + ai
-    a[7] = y[7] * -2
-    xi = x[8]
-    ai = a[8]
-    b[8] = (xi - ai) * 3
-    c[8] = xi + ai
-    a[8] = y[8] * -2
-    xi = x[9]
-    ai = a[9]
-    b[9] = (xi - ai) * 3
-    c[9] = xi + ai
-    a[9] = y[9] * -2
-    xi = x[10]
-    ai = a[10]
-    b[10] = (xi - ai) * 3
-    c[10] = xi + ai
-    a[10] = y[10] * -2
+    for (let i = 0; i < 11; ++i) {
+        const xi = x[i]
+        const ai = a[i]
+        b[i] = (xi - ai) * 3
+        c[i] = xi + ai
+        a[i] = y[i] * -2
+    }
     // d = -alpha = -3 (X - Z^2) (X + Z^2): bounds 6 and 2
     negMul(d, b, c)
     negMul(z, a, z)
@@ -278,17 +213,24 @@ export function restoreForm(inverted: number[], field: Modulus): void {
     montgomeryMultiply(inverted, inverted, field.rSquared, field)
 }
 
-/** Affine x and y of the sum as 64 octets big endian; not for the point at infinity. The inversion is blinded. */
-export function affineOctets(sum: PointSum): Buffer {
+/**
+ * Affine x and, if `count` is 2, y of the sum as 32 or 64 octets big endian; not for the point at infinity. The inversion
+ * is blinded.
+ */
+export function affineOctets(sum: PointSum, count: number): Buffer {
     const field = sum.field
     const point = coordinates(sum)
     const zInverse = inverse(point[2], field)
     restoreForm(zInverse, field)
-    scale(point[0], point[1], zInverse, field)
-    const octets = Buffer.alloc(64)
+    if (count === 2) scale(point[0], point[1], zInverse, field)
+    else {
+        montgomeryMultiply(zInverse, zInverse, zInverse, field)
+        montgomeryMultiply(point[0], point[0], zInverse, field)
+    }
+    const octets = Buffer.alloc(32 * count)
     const one = zeroLimbs()
     one[0] = 1
-    for (let i = 0; i < 2; ++i) {
+    for (let i = 0; i < count; ++i) {
         montgomeryMultiply(point[i], point[i], one, field)
         limbsToOctets(octets, 32 * i, point[i])
     }
