@@ -8,6 +8,7 @@ export function readArgs<T extends ParseArgsConfig>(config: T): ReturnType<typeo
     try {
         return parseArgs(config)
     } catch (error) {
-        throw new UsageError((error as Error).message)
+        // Some of its messages go on with advice about quoting.
+        throw new UsageError((error as Error).message.split("\n")[0])
     }
 }
