@@ -1,7 +1,7 @@
 import { mkdtempSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { afterEach, describe, expect, it, vi } from "vitest"
+import { describe, expect, it, vi } from "vitest"
 import { main } from "../../tools/cli/main.ts"
 
 const folder = mkdtempSync(join(tmpdir(), "plomb-vectors-"))
@@ -16,7 +16,9 @@ async function plomb(...args: string[]) {
     const out = vi.spyOn(console, "log").mockImplementation(() => {})
     const err = vi.spyOn(console, "error").mockImplementation(() => {})
     const code = await main(["vectors", ...args])
-    return { code, out: out.mock.calls.flat().join("\n"), err: err.mock.calls.flat() }
+    const said = { code, out: out.mock.calls.flat().join("\n"), err: err.mock.calls.flat() }
+    vi.restoreAllMocks()
+    return said
 }
 
 const zeros = "00".repeat(32)
@@ -24,8 +26,6 @@ const key = { curve: "secp256r1", uncompressed: "04" + zeros + zeros }
 const test = { tcId: 1, comment: "no point", msg: "", sig: "3006020101020101", result: "invalid" }
 const group = { type: "EcdsaVerify", sha: "SHA-256", publicKey: key, tests: [test] }
 const suite = { schema: "ecdsa_verify_schema_v1.json", algorithm: "ECDSA", testGroups: [group] }
-
-afterEach(() => vi.restoreAllMocks())
 
 describe("plomb vectors", () => {
     it("passes a case that must be refused, and fails with its id and exit code 1 where the file says otherwise", async () => {
