@@ -176,6 +176,7 @@ class Walker {
         const ignored: number[] = []
         const fields: number[] = []
         this.flags = 0
+        platform().yieldNow()
         this.list(start, 6)
         let at = this.walk(start + 1, smlRows, envelope, 3, ignored)
         this.list(at, 2)

@@ -1,6 +1,7 @@
 import { crc16 } from "./crc16"
 import { Code, fail } from "./errors"
 import { cut } from "./octets"
+import { platform } from "./platform"
 import { smlBodies, smlBodyAt, smlRowAt, smlRows } from "./sml-tables"
 
 /**
@@ -82,7 +83,10 @@ class Writer {
 
     /** `values` against the codes at `place` of `codes`; all by the same code when `step` is 0. */
     elements(codes: Buffer, place: number, step: number, values: any[]): void {
-        for (let i = 0; i < values.length; ++i) this.element(codes[place + i * step], values[i])
+        for (let i = 0; i < values.length; ++i) {
+            if ((i & 15) === 15) platform().yieldNow()
+            this.element(codes[place + i * step], values[i])
+        }
     }
 
     element(code: number, given: any): void {
@@ -139,6 +143,7 @@ class Writer {
  * says how values are given. Throws `SmlValue` if one does not fit.
  */
 export function writeElements(tag: number, first: number, values: SmlValue[]): Buffer {
+    platform().yieldNow()
     const body = smlBodyAt(tag)
     const writer = new Writer()
     if (body < 0 || first + values.length > smlBodies[body]) fail(Code.SmlValue, -1, "elements of " + tag, "too many")
