@@ -1,6 +1,8 @@
-import { readFileSync } from "node:fs"
+import { existsSync, readdirSync, readFileSync } from "node:fs"
+import { createRequire } from "node:module"
 import { join } from "node:path"
 import ts from "typescript"
+import { hashOf, keep, recall } from "../vm/cache.ts"
 import { CompileError, compile } from "../vm/compile.ts"
 import type { Finding } from "./finding.ts"
 
@@ -50,17 +52,30 @@ export async function compileEverything(
 ): Promise<Finding[]> {
     if (files.length === 0) return []
     const entry = ".plomb/everything.ts"
+    const text = everythingEntry(root, files, overlay)
+    const kept = `lint/${hashOf(text, ...inputs(root, files, overlay))}.json`
+    const known = recall(kept)
+    if (known) return JSON.parse(known.toString("utf8"))
+    let findings: Finding[] = []
     try {
-        await compile(entry, {
-            root,
-            files: { ...overlay, [entry]: everythingEntry(root, files, overlay) },
-            flags: { allPrototypes: true },
-        })
-        return []
+        await compile(entry, { root, files: { ...overlay, [entry]: text }, flags: { allPrototypes: true } })
     } catch (error) {
         if (!(error instanceof CompileError)) throw error
-        return error.problems.filter(line => !tooLarge.test(line)).map(parseProblem)
+        findings = error.problems.filter(line => !tooLarge.test(line)).map(parseProblem)
     }
+    keep(kept, JSON.stringify(findings))
+    return findings
+}
+
+/** All that the compiler's answer depends on: the sources, boards, services, and which compiler it is. */
+function inputs(root: string, files: string[], overlay: Record<string, string>): string[] {
+    const around = ["boards", "services"]
+        .map(folder => join(root, folder))
+        .filter(existsSync)
+        .flatMap(folder => readdirSync(folder).map(name => join(folder, name)))
+    const compiler = createRequire(import.meta.url).resolve("@devicescript/cli/package.json")
+    const texts = [...around, compiler].map(file => file + readFileSync(file, "utf8"))
+    return [...texts, ...files.map(file => overlay[file] ?? readFileSync(join(root, file), "utf8"))]
 }
 
 function parseProblem(line: string): Finding {
