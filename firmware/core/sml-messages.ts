@@ -7,13 +7,10 @@ import {
     GET_LIST_REQ,
     GET_PROC_PARAMETER_REQ,
     GET_PROC_PARAMETER_RES,
-    GET_PROFILE_LIST_REQ,
-    GET_PROFILE_PACK_REQ,
     OPEN_REQ,
     OPEN_RES,
-    SET_PROC_PARAMETER_REQ,
 } from "./sml-tables"
-import { behindAt, integerAt, octetsAt, pathAt, secondsAt, timeKindAt } from "./sml-values"
+import { octetsAt, pathAt, secondsAt, timeKindAt } from "./sml-values"
 import { type SmlValue, writeMessage } from "./sml-write"
 
 /** The messages a meter answers with and a MUC asks with. `transactionId` 1 to 255 octets, echoed in the answer. */
@@ -86,74 +83,68 @@ export function attentionRes(transactionId: Buffer, serverId: Buffer, number: nu
 
 const noOctets = hex``
 
-/** What a request asks for; empty buffers and 0 where the message has no such element or it is absent. */
+/**
+ * What a request asks for; empty buffers and 0 where the message has no such element or it is absent. What is rarely asked for
+ * (credentials, wanted columns, trees, signatures) is reached through the message's `fields`.
+ */
 export class SmlRequest {
     clientId = noOctets
     reqFileId = noOctets
     serverId = noOctets
-    username = noOctets
-    password = noOctets
     listName = noOctets
-    attribute = noOctets
-    globalSignature = noOctets
+    /** The parameterTreePath: OBIS codes or COSEM names. */
     path: Buffer[] = []
-    withRawdata = false
     /** Range of a profile: seconds, and which kind of time (`TIME_ABSENT` = open end). */
     begin = 0
     beginKind = 0
     end = 0
     endKind = 0
-    /** OBIS codes of the wanted columns of a profile; all if empty. */
-    objects: Buffer[] = []
-    /** Offset of the parameter tree of a SetProcParameter.Req in the message's octets. */
-    tree = 0
 
     constructor(
         /** Tag of the message. */
         readonly tag: number,
         readonly transactionId: Buffer,
-        readonly group: number,
     ) {}
 }
+
+/** Where each request has its elements: tag, then 1 + the place of clientId, reqFileId, serverId, listName, path; 0 = not there. */
+const places = hex`
+    01 02 03 04 00 00 // PublicOpen
+    02 00 00 00 00 00 // PublicClose
+    03 00 00 01 00 07 // GetProfilePack
+    04 00 00 01 00 07 // GetProfileList
+    05 00 00 01 00 04 // GetProcParameter
+    06 00 00 01 00 04 // SetProcParameter
+    07 01 00 02 05 00 // GetList
+`
+const PLACES = 6
 
 /** Reads a request message. Throws `SmlTag` for anything that is no request of the tables: answer that with Attention FE01. */
 export function readRequest(message: SmlMessage): SmlRequest {
     const octets = message.octets
-    const at = message.fields
     const tag = message.tag
-    const head = message.start + 1
-    const transactionId = octetsAt(octets, head)
-    const request = new SmlRequest(tag, transactionId, integerAt(octets, behindAt(octets, head)))
-    if (tag === OPEN_REQ) {
-        request.clientId = octetsAt(octets, at[1])
-        request.reqFileId = octetsAt(octets, at[2])
-        credentials(request, octets, at, 3)
-    } else if (tag === CLOSE_REQ) request.globalSignature = octetsAt(octets, at[0])
-    else if (tag === GET_LIST_REQ) {
-        request.clientId = octetsAt(octets, at[0])
-        credentials(request, octets, at, 1)
-        request.listName = octetsAt(octets, at[4])
-    } else if (tag === GET_PROC_PARAMETER_REQ || tag === SET_PROC_PARAMETER_REQ) {
-        credentials(request, octets, at, 0)
-        request.path = pathAt(octets, at[3])
-        if (tag === SET_PROC_PARAMETER_REQ) request.tree = at[4]
-        else request.attribute = octetsAt(octets, at[4])
-    } else if (tag === GET_PROFILE_PACK_REQ || tag === GET_PROFILE_LIST_REQ) {
-        credentials(request, octets, at, 0)
-        request.withRawdata = octets[at[3]] === 0x42 && octets[at[3] + 1] !== 0
+    const row = (tag / 256 - 1) * PLACES
+    const request = new SmlRequest(tag, octetsAt(octets, message.start + 1))
+    if ((tag & 0xff) !== 0 || row < 0 || row >= places.length)
+        fail(Code.SmlTag, message.start, "a request", "tag " + tag)
+    request.clientId = pick(message, row + 1)
+    request.reqFileId = pick(message, row + 2)
+    request.serverId = pick(message, row + 3)
+    request.listName = pick(message, row + 4)
+    const at = message.fields
+    const path = places[row + 5]
+    if (path > 0) request.path = pathAt(octets, at[path - 1])
+    if (path === 7) {
         request.beginKind = timeKindAt(octets, at[4])
         request.begin = secondsAt(octets, at[4])
         request.endKind = timeKindAt(octets, at[5])
         request.end = secondsAt(octets, at[5])
-        request.path = pathAt(octets, at[6])
-        request.objects = pathAt(octets, at[7])
-    } else fail(Code.SmlTag, message.start, "a request", "tag " + tag)
+    }
     return request
 }
 
-/** serverId, username and password stand side by side in every request. */
-function credentials(request: SmlRequest, octets: Buffer, at: number[], first: number): void {
-    request.serverId = octetsAt(octets, at[first])
-    request.username = octetsAt(octets, at[first + 1])
-    request.password = octetsAt(octets, at[first + 2])
+/** The octet string that `places` names at `entry`; nothing where it names none. */
+function pick(message: SmlMessage, entry: number): Buffer {
+    const place = places[entry]
+    return place > 0 ? octetsAt(message.octets, message.fields[place - 1]) : noOctets
 }

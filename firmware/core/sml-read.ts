@@ -99,24 +99,33 @@ class Walker {
             place += step
             let head = octets[at]
             let next = at + 1
-            if (head === 1 && type > 0x7f && at < end) {
-                at = next
-                continue
-            }
+            if (head === 1 && type > 0x7f)
+                if (at < end) {
+                    at = next
+                    continue
+                }
             if ((++turns & 0x1ff) === 0) platform().yieldNow()
             const kind = head & 0x70
             const want = type & 0x70
             let length = head & 15
             let wrong = 0
-            while (head & 0x80 && wrong === 0) {
+            // Four type-length octets at most: a fifth makes the length negative, as does a wrong one.
+            while (head & 0x80) {
                 head = octets[next]
-                length = length * 16 + (head & 15)
                 ++next
-                if (next > end || next > at + 4 || head & 0x70) wrong = Code.SmlLength
+                length = length * 16 + (head & 15)
+                if (head & 0x70) head = -1
+                if (next > at + 4) head = -1
+                if (head < 0) {
+                    head = 0
+                    length = -65536
+                }
             }
             if (kind !== 0x70) length -= next - at
-            if (wrong !== 0 || length < 0 || next + length > end) wrong = Code.SmlLength
-            else if (kind === 0x70) {
+            if (length < 0) wrong = Code.SmlLength
+            if (next + length > end) wrong = Code.SmlLength
+            if (wrong !== 0) fail(wrong, at, "octets of an element", "" + length)
+            if (kind === 0x70) {
                 let k = type & 15
                 stack[depth] = left
                 stack[depth + 1] = place
@@ -236,10 +245,11 @@ export function readFile(raw: Buffer, tolerant: boolean, crc: number): SmlFile {
     }
     const count = messages.length
     if (count === 0) fail(Code.SmlCount, at, "a message", "none")
-    for (let i = 0; i < count; ++i) {
-        const wanted = i === 0 ? OPEN_REQ : i === count - 1 ? CLOSE_REQ : 0
-        const tag = messages[i].tag
-        if ((wanted !== 0 && tag >> 8 !== wanted >> 8) || ((tag ^ messages[0].tag) & 1) !== 0) flags |= QUIRK_ORDER
-    }
+    // Requests have even tags, responses odd ones; Open is 0100 and 0101, Close 0200 and 0201.
+    const first = messages[0].tag
+    let mixed = (first ^ OPEN_REQ) >> 1
+    mixed |= (messages[count - 1].tag ^ CLOSE_REQ) >> 1
+    for (let i = 1; i < count; ++i) mixed |= (messages[i].tag ^ first) & 1
+    if (mixed !== 0) flags |= QUIRK_ORDER
     return new SmlFile(octets, messages, flags, kind)
 }
