@@ -65,20 +65,24 @@ class Writer {
         octets[this.at++] = (type & 0x70) + width + 1
         let rest: number = value
         if (typeof value !== "number") {
-            if (value.length !== width) fail(Code.SmlValue, this.at, width + " octets", "" + value.length)
+            if (value.length !== width) this.refuse(width, value.length)
             this.raw(value)
             return
         }
         const span = 256 ** width
         const low = (type & 0x70) === SML_UNSIGNED ? 0 : -span / 2
         if (!(rest >= low && rest < low + span && rest < 9007199254740992 && rest > -9007199254740992))
-            fail(Code.SmlValue, this.at, "an integer of " + width + " octets", "" + rest)
+            this.refuse(width, rest)
         for (let i = width - 1; i >= 0; --i) {
             const octet = rest & 0xff
             octets[this.at + i] = octet
             rest = (rest - octet) / 256
         }
         this.at += width
+    }
+
+    refuse(expected: number, came: number): never {
+        return fail(Code.SmlValue, this.at, "a value for its place (" + expected + ")", "" + came)
     }
 
     /** `values` against the codes at `place` of `codes`; all by the same code when `step` is 0. */
@@ -93,8 +97,7 @@ class Writer {
         let type = code & 0x7f
         let value = given
         if (value === undefined) {
-            if (code < 0x80)
-                fail(Code.SmlValue, this.at, "SML element " + Buffer.from([code]).toString("hex"), "nothing")
+            if (code < 0x80) this.refuse(code, 0)
             this.room(1)
             this.octets[this.at++] = 1
             return
@@ -110,22 +113,20 @@ class Writer {
         const want = type & 0x70
         const row = smlRowAt[type & 15]
         if (want === 0) {
-            if ((type & 15) !== 0 && value.length !== (type & 15))
-                fail(Code.SmlValue, this.at, (type & 15) + " octets", "" + value.length)
+            if ((type & 15) !== 0 && value.length !== (type & 15)) this.refuse(type, value.length)
             this.head(0, value.length)
             this.raw(value)
         } else if (want === 0x10) {
-            if (value.length !== smlRows[row])
-                fail(Code.SmlValue, this.at, smlRows[row] + " elements", "" + value.length)
+            if (value.length !== smlRows[row]) this.refuse(type, value.length)
             this.head(0x70, value.length)
             this.elements(smlRows, row + 1, 1, value)
         } else if (want === 0x20) {
-            if (value.length === 0) fail(Code.SmlValue, this.at, "1 element or more", "0")
+            if (value.length === 0) this.refuse(type, 0)
             this.head(0x70, value.length)
             this.elements(smlRows, row - 1, 0, value)
         } else if (want === 0x30) {
             const tag: number = value[0]
-            if (!(tag > 0 && tag <= smlRows[row])) fail(Code.SmlValue, this.at, "tag 1 to " + smlRows[row], "" + tag)
+            if (!(tag > 0 && tag <= smlRows[row])) this.refuse(type, tag)
             this.head(0x70, 2)
             this.integer(0x61, tag)
             this.element(smlRows[row + tag], value[1])
