@@ -23,6 +23,7 @@ export const commands: Command[] = [
     lazy("build", "compile every image for every board of devicescript.json and print the budgets"),
     lazy("flash", "put an image on a board"),
     lazy("run", "run one board of an image in the stock VM, in the foreground"),
+    lazy("desk", "run calibrated meters and a MUC on one RS-485 line in the VM, in the foreground"),
     lazy("calibrate", "the calibration station: key made inside, certificate in, element locked, test reading"),
     lazy("pki", "make and show the parties, their keys and certificates; revoke"),
     lazy("headend", "accept MUCs, pull readings, store evidence"),

@@ -5,9 +5,10 @@ import { meterBench, mucBench } from "../chips/bench.ts"
 import { readArgs, UsageError } from "../cli/usage.ts"
 import { Board, type BoardEnd } from "../vm/board.ts"
 import { World } from "../vm/world.ts"
+import { readLoad } from "./load.ts"
 
 export const help = `plomb run IMAGE [--board NAME] [--serial N] [--set KEY=VALUE]... [--state DIR]
-          [--clock real|virtual] [--for SECONDS]
+          [--clock real|virtual] [--for SECONDS] [--load FILE]
 
 Runs one board of an image (meter, muc) in the stock VM with models of all its parts, in the
 foreground, and prints what it logs, with source positions. Ctrl-C takes its power away.
@@ -17,6 +18,7 @@ foreground, and prints what it logs, with source positions. Ctrl-C takes its pow
   --set KEY=VALUE      a setting of the board, as "uplink=127.0.0.1:7259"; may be repeated
   --state DIR          keeps flash and memories of the parts there; forgotten at the end without
   --clock virtual      time jumps from event to event, an hour passes in seconds
+  --load FILE          what flows through a meter: lines "second, watts[, var[, volts[, hertz]]]"; a household by default
   --for SECONDS        ends after this time on the board's clock
 
 Exit code 0 after Ctrl-C or --for, 1 after a panic.`
@@ -49,6 +51,7 @@ export async function run(args: string[]): Promise<number> {
             state: { type: "string" },
             clock: { type: "string", default: "real" },
             for: { type: "string" },
+            load: { type: "string" },
         },
     })
     const [name, ...more] = positionals
@@ -63,7 +66,8 @@ export async function run(args: string[]): Promise<number> {
     const world = new World({ clock: values.clock, startMs: Date.now() })
     const stateDir = values.state
     if (stateDir) mkdirSync(stateDir, { recursive: true, mode: 0o700 })
-    const bench = (name === "muc" ? mucBench : meterBench)({ clock: world, serial, stateDir })
+    const load = values.load === undefined ? undefined : readLoad(values.load, world)
+    const bench = (name === "muc" ? mucBench : meterBench)({ clock: world, serial, stateDir, load })
     let end: BoardEnd | undefined
     let stop = false
     const board = new Board({
