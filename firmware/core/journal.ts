@@ -99,6 +99,11 @@ export class RecordRing {
         return undefined
     }
 
+    /** The first `length` octets of the data of record `sequence` as they stand there, unchecked: to look for records. */
+    peek(sequence: number, length: number): Buffer {
+        return this.store.read(this.place(sequence % this.count) + 4, length)
+    }
+
     private place(slot: number): number {
         return this.at + slot * (this.recordSize + 4 + checkSize)
     }

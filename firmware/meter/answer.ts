@@ -124,9 +124,13 @@ export class Answerer {
         else {
             let found = 0
             for (let i = issuer.oldestRow(); i <= issuer.newestRow() && found < rowsAnAnswer; ++i) {
+                // Reading rows is seconds of bus time, in which the line and the energy must not wait.
+                platform().yieldNow()
+                const head = issuer.peekRow(i)
+                if (head.periodEnd < from || head.periodEnd > to) continue
+                if (kind !== TIME_ABSENT && (kind === TIME_STAMP) !== (head.timeQuality === TimeQuality.Set)) continue
                 const row = issuer.row(i)
-                if (!row || row.periodEnd < from || row.periodEnd > to) continue
-                if (kind !== TIME_ABSENT && (kind === TIME_STAMP) !== (row.timeQuality === TimeQuality.Set)) continue
+                if (!row) continue
                 responses.push(signedRowRes(request.transactionId, row.signed, row.signature))
                 ++found
             }

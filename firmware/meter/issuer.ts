@@ -61,10 +61,14 @@ export class Issuer {
         return head ? head.getAt(0, "u32") : 0
     }
 
-    /** Issues a list: pagination and previous hash of `fields` are filled in here. */
-    issueList(fields: SignedListFields): Issued {
+    /**
+     * Issues a list. `present` is asked for what it says when its turn has come, so that registers rise with the pagination;
+     * pagination and previous hash are filled in here.
+     */
+    issueList(present: () => SignedListFields): Issued {
         this.enter()
         try {
+            const fields = present()
             this.number(fields)
             const issued = this.sign(writeSignedList(fields))
             if (issued.signed.length + signatureSize + listHeader > listSlotSize)
@@ -82,9 +86,10 @@ export class Issuer {
     }
 
     /** Issues a profile row and keeps it in the load profile. */
-    issueRow(fields: SignedListFields): void {
+    issueRow(present: () => SignedListFields): void {
         this.enter()
         try {
+            const fields = present()
             this.number(fields)
             const issued = this.sign(writeSignedRow(fields))
             const record = Buffer.alloc(profileSize)
@@ -110,16 +115,12 @@ export class Issuer {
         const head = this.store.read(at, listHeader)
         const length = head.getAt(4, "u16")
         if (head.getAt(0, "u32") !== pagination || length + listHeader + signatureSize > listSlotSize) return undefined
+        // Only what the chain knows was ever handed out; it has one link for each pagination.
+        const link = this.chain.read(this.chain.newest - this.pagination() + pagination)
+        if (!link || link.getAt(0, "u32") !== pagination) return undefined
         const signed = this.store.read(at + listHeader, length)
-        // Only what the chain knows was ever handed out.
-        for (let sequence = this.chain.newest; sequence > this.chain.newest - chainCount; --sequence) {
-            const link = this.chain.read(sequence)
-            if (link && link.getAt(0, "u32") === pagination) {
-                if (!sameOctets(cut(link, 4, digestSize), platform().sha256([signed]))) return undefined
-                return { signed: signed, signature: this.store.read(at + listHeader + length, signatureSize) }
-            }
-        }
-        return undefined
+        if (!sameOctets(cut(link, 4, digestSize), platform().sha256([signed]))) return undefined
+        return { signed: signed, signature: this.store.read(at + listHeader + length, signatureSize) }
     }
 
     /** Sequence numbers of the oldest and newest profile row; newest 0 where there is none. */
@@ -128,6 +129,12 @@ export class Issuer {
     }
     newestRow(): number {
         return this.rows.newest
+    }
+
+    /** End of the period of a row and the time quality that says of which kind it is; unchecked, to look for rows. */
+    peekRow(sequence: number): { periodEnd: number; timeQuality: number } {
+        const head = this.rows.peek(sequence, 7)
+        return { periodEnd: head.getAt(0, "u32"), timeQuality: head[6] }
     }
 
     /** One profile row with its period's end (of the kind `timeQuality` says), if it is there. */

@@ -45,7 +45,7 @@ export class Meter {
         this.registers = new Registers(store)
         this.time = new MeterTime(store, rtc, this.registers.secondsIndex())
         this.issuer = new Issuer(store, machine.custody)
-        this.present = { millivolts: 0, milliamperes: 0, milliwatts: 0, millihertz: 0, noLoad: true }
+        this.present = nothing()
         this.time.refresh()
         this.lastPeriod = this.period()
     }
@@ -54,17 +54,27 @@ export class Meter {
     tick(): void {
         this.time.refresh()
         if (this.frontEndStarting) return
+        const ran = this.frontEndRuns
+        // A reset is met at once: each second in which the front end stands still is energy lost.
+        if (!this.take() && ran) this.take()
+        this.registers.commit(this.time.secondsIndex())
+        this.closePeriod()
+    }
+
+    /** Takes the energy since the last time; false where the front end failed, which is then started at the next call. */
+    private take(): boolean {
         try {
             if (!this.frontEndRuns) this.startFrontEnd(this.identity.calibration())
             this.registers.add(this.frontEnd.takeEnergy(), this.tariff())
             this.present = this.frontEnd.measure()
+            return true
         } catch (e: any) {
             if (!(e instanceof PlombError)) throw e
             if (this.frontEndRuns) e.print()
             this.frontEndRuns = false
+            this.present = nothing()
+            return false
         }
-        this.registers.commit(this.time.secondsIndex())
-        this.closePeriod()
     }
 
     /** Starts the front end with these constants; other fibers leave it alone meanwhile. */
@@ -85,13 +95,16 @@ export class Meter {
 
     /** Issues a signed list of the present, durable registers. Throws `KeyAbsent` before calibration. */
     issueList(): Issued {
-        const fields = this.fields()
-        fields.drawn1 = this.registers.tariff1()
-        fields.drawn2 = this.registers.tariff2()
-        fields.power = Math.round(this.present.milliwatts / 100)
-        fields.software = Buffer.from(this.machine.softwareIdentification)
-        fields.checksum = this.machine.softwareChecksum
-        const issued = this.issuer.issueList(fields)
+        const meter = this
+        const issued = this.issuer.issueList(() => {
+            const fields = meter.fields()
+            fields.drawn1 = meter.registers.tariff1()
+            fields.drawn2 = meter.registers.tariff2()
+            fields.power = Math.round(meter.present.milliwatts / 100)
+            fields.software = Buffer.from(meter.machine.softwareIdentification)
+            fields.checksum = meter.machine.softwareChecksum
+            return fields
+        })
         this.powerWasLost = false
         return issued
     }
@@ -134,11 +147,14 @@ export class Meter {
         const now = this.period()
         if (now === this.lastPeriod) return
         if (now === this.lastPeriod + 1 && this.identity.step() >= Step.Certified) {
-            const fields = this.fields()
-            fields.periodEnd = now * periodSeconds
-            fields.regPeriod = periodSeconds
+            const meter = this
             // Throws where the key's holder fails: then the next second tries again.
-            this.issuer.issueRow(fields)
+            this.issuer.issueRow(() => {
+                const fields = meter.fields()
+                fields.periodEnd = now * periodSeconds
+                fields.regPeriod = periodSeconds
+                return fields
+            })
         }
         this.lastPeriod = now
     }
@@ -149,6 +165,10 @@ export class Meter {
         const second = utc - Math.floor(utc / daySeconds) * daySeconds
         return second >= tariff2From || second < tariff2To ? 2 : 1
     }
+}
+
+function nothing(): Measurement {
+    return { millivolts: 0, milliamperes: 0, milliwatts: 0, millihertz: 0, noLoad: true }
 }
 
 /**

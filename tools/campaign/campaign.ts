@@ -41,6 +41,12 @@ export const campaigns: Campaign[] = [
             }
         },
     },
+    {
+        name: "power-cuts",
+        summary: "power cut at FRAM writes of a metering board: nothing goes back, nothing is signed twice",
+        count: { node: 1000, vm: 1000 },
+        load: () => import("./power-cuts.ts"),
+    },
 ]
 
 /** Pseudo-random whole numbers below n; the same for the same seed (mulberry32). */
