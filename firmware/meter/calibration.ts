@@ -60,7 +60,10 @@ export class CalibrationBench {
         this.identity.adjust(constants)
     }
 
-    /** Configures the key's holder (final), makes the key inside, answers a PKCS#10 request for it. */
+    /**
+     * Configures the key's holder (final), makes the key inside, answers a PKCS#10 request for it. A key whose
+     * making was not recorded before the power went is made anew: no request for it has left the meter.
+     */
     makeKey(): Buffer {
         this.allow(Step.Adjusted, Step.KeyMade)
         if (!this.custody.state().configured) this.custody.configure()

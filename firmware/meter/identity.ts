@@ -91,8 +91,14 @@ export class Identity {
 
     /** Records that `step` is done; the one write that makes it so. */
     reach(step: Step): void {
+        const before = this.data[stepAt]
         this.data[stepAt] = step
-        this.record.save(this.data)
+        try {
+            this.record.save(this.data)
+        } catch (e: any) {
+            this.data[stepAt] = before
+            throw e
+        }
     }
 
     private put(calibration: Calibration): void {

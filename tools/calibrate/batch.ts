@@ -1,4 +1,5 @@
 import { readFile } from "node:fs/promises"
+import { UsageError } from "../cli/usage.ts"
 
 /** One line of a batch file. */
 export interface BatchRow {
@@ -6,6 +7,14 @@ export interface BatchRow {
     serial: number
     board: string
     hardware: string
+}
+
+/** Longest hardware model a meter keeps, octets of UTF-8. */
+export const mostHardware = 31
+
+/** Is this what `--board` may say? Variants of the VM's board, as vm_software, are for trials. */
+export function isBoard(text: string): boolean {
+    return /^(vm(_\w+)?|serial:.+)$/.test(text)
 }
 
 /** A batch file that can not be read as one; says the line. */
@@ -17,7 +26,9 @@ export class BatchError extends Error {}
  * and may stand once.
  */
 export async function readBatch(path: string, hardware: string): Promise<BatchRow[]> {
-    const text = await readFile(path, "utf8")
+    const text = await readFile(path, "utf8").catch(error => {
+        throw new BatchError(`${path} can not be read (${error.code})`)
+    })
     const rows: BatchRow[] = []
     const seen = new Map<number, number>()
     let columns: string[] | undefined
@@ -35,20 +46,27 @@ export async function readBatch(path: string, hardware: string): Promise<BatchRo
         if (cells.length !== columns.length)
             throw new BatchError(`${path}:${line}: expected ${columns.length} cells, came ${cells.length}`)
         const cell = (name: string) => cells[columns!.indexOf(name)]
-        const serial = readSerial(cell("serial"), `${path}:${line}`)
+        const serial = readSerial(cell("serial"), `${path}:${line}`, BatchError)
         const earlier = seen.get(serial)
         if (earlier) throw new BatchError(`${path}:${line}: serial number ${serial} stands in line ${earlier} already`)
         seen.set(serial, line)
-        rows.push({ line, serial, board: cell("board"), hardware: cell("hardware") || hardware })
+        const board = cell("board")
+        if (!isBoard(board)) throw new BatchError(`${path}:${line}: expected vm or serial:PORT, came "${board}"`)
+        const model = cell("hardware") || hardware
+        if (Buffer.byteLength(model) > mostHardware)
+            throw new BatchError(
+                `${path}:${line}: expected at most ${mostHardware} octets of hardware model, came "${model}"`,
+            )
+        rows.push({ line, serial, board, hardware: model })
     }
     if (rows.length === 0) throw new BatchError(`${path}: expected at least one meter, came none`)
     return rows
 }
 
-/** A serial number of a meter: 1 to 2^32 - 1. */
-export function readSerial(text: string, where: string): number {
+/** A serial number of a meter, 1 to 2^32 - 1. Throws `UsageError`, or `kind`, beginning with `where`. */
+export function readSerial(text: string, where: string, kind: new (text: string) => Error = UsageError): number {
     const serial = Number(text)
     if (!/^\d+$/.test(text) || serial < 1 || serial > 0xffffffff)
-        throw new BatchError(`${where}: expected a serial number from 1 to 4294967295, came "${text}"`)
+        throw new kind(`${where}: expected a serial number from 1 to 4294967295, came "${text}"`)
     return serial
 }

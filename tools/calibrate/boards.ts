@@ -1,6 +1,6 @@
 import { UsageError } from "../cli/usage.ts"
 import { Desk } from "../desk/desk.ts"
-import { findMeter, request } from "./link.ts"
+import { findMeter, LinkError, request } from "./link.ts"
 import { MeterUnderCalibration } from "./meter.ts"
 import type { ReferencePoint, ReferenceSource } from "./reference.ts"
 import { openSerialBus } from "./serial.ts"
@@ -9,6 +9,8 @@ import { openSerialBus } from "./serial.ts"
 export interface OpenBoard {
     meter: MeterUnderCalibration
     reference: ReferenceSource
+    /** Has the parts of a VM board keep what they hold, so that not even a killed station loses it. */
+    keep(): void
     close(): Promise<void>
 }
 
@@ -21,39 +23,43 @@ export interface BoardChoice {
     reference?: ReferenceSource
 }
 
-/** Opens "vm" or "serial:PORT". Throws `UsageError` for other words and `LinkError` where nobody answers. */
+/** Opens "vm" (or a variant of it) or "serial:PORT". Throws `LinkError` where nobody answers. */
 export async function openBoard(board: string, choice: BoardChoice): Promise<OpenBoard> {
-    if (board === "vm" || board.startsWith("vm_")) return openVm(board, choice)
-    const [kind, port] = [board.slice(0, board.indexOf(":")), board.slice(board.indexOf(":") + 1)]
-    if (kind !== "serial" || port === "") throw new UsageError(`--board: expected vm or serial:PORT, came "${board}"`)
-    if (!choice.reference)
-        throw new UsageError(
-            "a real meter is measured against a reference standard: name its readings with --reference FILE",
-        )
-    const bus = await openSerialBus(port)
-    const service = await findMeter(bus, 15_000).catch(async error => {
+    if (!board.startsWith("serial:")) return openVm(board, choice)
+    if (!choice.reference) throw new UsageError("a real meter needs --reference FILE")
+    const bus = await openSerialBus(board.slice("serial:".length))
+    const close = async () => {
         await bus.disconnect()
         bus.dispose()
+    }
+    const service = await findMeter(bus, 15_000).catch(async error => {
+        await close()
         throw error
     })
-    return {
-        meter: new MeterUnderCalibration((command, payload, ms) => request(service, command, payload, ms)),
-        reference: choice.reference,
-        close: async () => {
-            await bus.disconnect()
-            bus.dispose()
-        },
-    }
+    const meter = new MeterUnderCalibration((command, payload, ms) => request(service, command, payload, ms))
+    return { meter, reference: choice.reference, keep: () => {}, close }
 }
 
 async function openVm(variant: string, choice: BoardChoice): Promise<OpenBoard> {
     const source = new ModelSource()
     const desk = await Desk.open({ serials: [choice.serial], state: choice.state, load: source, variant })
     await desk.start()
-    const { bus, meter } = await desk.calibrationLink()
+    const [{ board, bench }] = desk.meters
+    const dead = board.exited.then(({ message }) => {
+        throw new LinkError(
+            `the meter stopped: ${message} ${board.log.filter(line => /E\d{4}/.test(line)).pop() ?? ""}`,
+        )
+    })
+    // Also after this function has its answer.
+    dead.catch(() => {})
+    const { bus, meter } = await Promise.race([desk.calibrationLink(), dead]).catch(async error => {
+        await desk.close()
+        throw error
+    })
     return {
         meter,
         reference: choice.reference ?? source,
+        keep: () => bench.save(),
         close: async () => {
             bus.dispose()
             await desk.close()
@@ -81,8 +87,6 @@ export class ModelSource implements ReferenceSource {
             angle: (point.lagDegrees * Math.PI) / 180,
             hertz: point.hertz,
         }
-        // The part's filters settle within a second.
-        await new Promise(resolve => setTimeout(resolve, 250))
         return point
     }
 }

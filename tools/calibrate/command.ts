@@ -1,46 +1,52 @@
-import { existsSync } from "node:fs"
-import { mkdir, readFile, rm } from "node:fs/promises"
+import { existsSync, mkdirSync, rmSync } from "node:fs"
+import { readFile } from "node:fs/promises"
 import { join } from "node:path"
 import { createInterface } from "node:readline/promises"
 import { readArgs, UsageError } from "../cli/usage.ts"
 import { replaceFile } from "../pki/files.ts"
 import { readPassphrase } from "../pki/passphrase.ts"
-import { type BatchRow, readBatch, readSerial } from "./batch.ts"
+import { type BatchRow, isBoard, mostHardware, readBatch, readSerial } from "./batch.ts"
 import { openBoard } from "./boards.ts"
 import { certifierOf, instituteCrls } from "./certifier.ts"
 import { judgeWith } from "./judge.ts"
 import type { CalibrationProtocol } from "./protocol.ts"
 import { fingerprint, protocolPage } from "./protocol.ts"
-import { referenceFromFile } from "./reference.ts"
+import { type ReferenceSource, referenceFromFile } from "./reference.ts"
 import { calibrateMeter, serverIdOf } from "./station.ts"
 
 export const help = `plomb calibrate: the calibration station
 
-  plomb calibrate --board vm --serial N [--state DIR]        a meter in the VM, its chips kept in DIR
+  plomb calibrate --board vm --serial N [--state DIR]      a meter in the VM, its chips kept in DIR
   plomb calibrate --board serial:PORT --serial N --reference FILE.json
   plomb calibrate --batch FILE.csv                           columns serial, board[, hardware]
 
   --pki DIR          PKI of \`plomb pki init\` (default pki)
   --out DIR          protocols: SERVERID.calibration.json and .html (default calibration)
   --hardware TEXT    hardware model (default "plomb-1")
-  --reference FILE   what the reference standard read at the points gain, phase and proof
+  --reference FILE   what the reference standard read at the points gain, phase and proof:
+                     {"gain": {"volts": 230.02, "amperes": 5.001, "lagDegrees": 0.1, "hertz": 50}, …}
   --passphrase-env V, --passphrase-file F   of the calibration authority's key
   --state DIR        chips of VM boards, a folder each (default .plomb/state: meter N in meter-N)
   --yes              do not ask before the steps that can not be undone
   --json             the protocol on standard output, nothing else
 
-A broken link loses nothing: the meter counts its steps, run the same command again. A meter that is
-calibrated is refused. Final are: the key holder's configuration (step "key made") and sealing.`
+What can be checked is checked before anything final. A broken link, a power cut or Ctrl-C loses nothing: the
+meter counts its steps, run the same command again. A meter that is calibrated is refused. A batch goes on
+after a meter that failed, and skips those whose protocol is in --out.
+Final are: the key holder's configuration (step "key made") and sealing.`
 
 interface Options {
     pki: string
     out: string
-    reference?: string
+    reference?: ReferenceSource
     state?: string
     yes: boolean
     json: boolean
     passphrase?: string
 }
+
+/** Set by Ctrl-C: the station stops before its next step. */
+let stopping = new AbortController()
 
 /** Runs the station for one meter or a batch; 1 when any meter could not be calibrated. */
 export async function run(args: string[]): Promise<number> {
@@ -61,11 +67,12 @@ export async function run(args: string[]): Promise<number> {
             json: { type: "boolean", default: false },
         },
     })
-    if (Buffer.byteLength(values.hardware!) > 31) throw new UsageError("--hardware: expected at most 31 octets")
+    const hardware = values.hardware!
+    if (Buffer.byteLength(hardware) > mostHardware)
+        throw new UsageError(`--hardware: expected at most ${mostHardware} octets`)
     const options: Options = {
         pki: values.pki!,
         out: values.out!,
-        reference: values.reference,
         state: values.state,
         yes: values.yes!,
         json: values.json!,
@@ -73,84 +80,133 @@ export async function run(args: string[]): Promise<number> {
     }
     if (!existsSync(join(options.pki, "calibration-authority", "cert.pem")))
         throw new UsageError(`there is no PKI in "${options.pki}": make one with plomb pki init ${options.pki}`)
+    let rows: BatchRow[]
     if (values.batch) {
         if (values.board || values.serial) throw new UsageError("--batch stands instead of --board and --serial")
-        return runBatch(await readBatch(values.batch, values.hardware!), options)
+        rows = await readBatch(values.batch, hardware)
+    } else {
+        if (!values.board || !values.serial)
+            throw new UsageError("expected --board and --serial, or --batch; see --help")
+        const serial = readSerial(values.serial, "--serial")
+        if (!isBoard(values.board)) throw new UsageError(`--board: expected vm or serial:PORT, came "${values.board}"`)
+        rows = [{ line: 0, board: values.board, serial, hardware }]
     }
-    if (!values.board || !values.serial) throw new UsageError("expected --board and --serial, or --batch; see --help")
-    const row = {
-        line: 0,
-        board: values.board,
-        serial: readSerial(values.serial, "--serial"),
-        hardware: values.hardware!,
+    if (!values.reference && rows.some(row => row.board.startsWith("serial:")))
+        throw new UsageError(
+            "a real meter is measured against a reference standard: name its readings with --reference FILE",
+        )
+    if (values.reference) options.reference = await referenceFromFile(values.reference, text => pause(text, options))
+    makeWritable(options.out)
+
+    stopping = new AbortController()
+    const stop = () => {
+        say(options, "stopping before the next step…")
+        stopping.abort()
     }
-    const protocol = await calibrateOne(row, options)
-    if (options.json) console.log(JSON.stringify(protocol, null, 4))
-    return 0
+    process.once("SIGINT", stop)
+    try {
+        if (values.batch) return await runBatch(rows, options)
+        const protocol = await calibrateOne(rows[0], options)
+        if (options.json) console.log(JSON.stringify(protocol, null, 4))
+        return 0
+    } finally {
+        process.off("SIGINT", stop)
+    }
 }
 
 async function runBatch(rows: BatchRow[], options: Options): Promise<number> {
     const results: { serial: number; board: string; result: string }[] = []
-    let failed = 0
     for (const [index, row] of rows.entries()) {
         say(options, `\n[${index + 1}/${rows.length}] meter ${row.serial} on ${row.board}`)
         let result = "calibrated"
         if (existsSync(join(options.out, `${serverIdOf(row.serial)}.calibration.json`)))
             result = "was calibrated before"
+        else if (stopping.signal.aborted) result = "not begun"
         else
             try {
                 await calibrateOne(row, options)
             } catch (error) {
-                failed++
                 result = `failed: ${(error as Error).message}`
             }
         say(options, `  ${result}`)
         results.push({ serial: row.serial, board: row.board, result })
     }
+    const open = results.filter(({ result }) => !/^(was )?calibrated/.test(result))
     if (options.json) console.log(JSON.stringify(results, null, 4))
-    else say(options, `\n${rows.length - failed} of ${rows.length} meters are calibrated`)
-    return failed === 0 ? 0 : 1
+    else {
+        say(options, `\n${rows.length - open.length} of ${rows.length} meters are calibrated`)
+        for (const { serial, result } of open) say(options, `  meter ${serial} ${result}`)
+        if (open.length > 0) say(options, "Run the same command again for these.")
+    }
+    return open.length === 0 ? 0 : 1
 }
 
 async function calibrateOne(row: BatchRow, options: Options): Promise<CalibrationProtocol> {
-    const ask = (text: string) => pause(text, options)
-    const reference = options.reference ? await referenceFromFile(options.reference, ask) : undefined
+    const stem = join(options.out, serverIdOf(row.serial))
+    const earlier = await readPartial(`${stem}.partial.json`)
+    const certifier = certifierOf(options.pki, options.passphrase)
     const board = await openBoard(row.board, {
         serial: row.serial,
         state: options.state ?? join(".plomb", "state"),
-        reference,
+        reference: options.reference,
     })
-    const stem = join(options.out, serverIdOf(row.serial))
     try {
         const found = await board.meter.identify()
-        say(options, `meter found: step ${found.step} of 5${found.serial ? `, serial ${found.serial}` : ", bare"}`)
-        if (found.step < 5 && !options.yes)
-            await confirm(`Two steps are final: the key holder's configuration is locked, and calibration is closed.`)
-        await mkdir(options.out, { recursive: true })
+        say(options, `meter found: ${found.serial ? `serial ${found.serial}, ` : ""}${standing[found.step]}`)
+        if (found.step < 5 && !options.yes) {
+            await confirm("Two steps are final: the key holder's configuration is locked, and calibration is closed.")
+            options.yes = true
+        }
         const protocol = await calibrateMeter({
             meter: board.meter,
             serial: row.serial,
             hardware: row.hardware,
             reference: board.reference,
-            certifier: certifierOf(options.pki, options.passphrase),
+            certifier,
             judge: judgeWith(instituteCrls(options.pki)),
             now: () => new Date(),
-            onStep: (name, final) => say(options, `- ${name}${final ? `\n    FINAL: ${final}` : ""}`),
-            onProgress: text => say(options, `    ${text}`),
-            earlier: await readPartial(`${stem}.partial.json`),
-            remember: async partial => replaceFile(`${stem}.partial.json`, JSON.stringify(partial, null, 4)),
+            onStep: (name, final) => {
+                stopping.signal.throwIfAborted()
+                say(options, `- ${name}${final ? `\n    FINAL: ${final}` : ""}`)
+            },
+            onProgress: text => {
+                say(options, `    ${text}`)
+                stopping.signal.throwIfAborted()
+            },
+            earlier,
+            remember: async partial => {
+                board.keep()
+                replaceFile(`${stem}.partial.json`, JSON.stringify(partial, null, 4))
+            },
         })
         replaceFile(`${stem}.calibration.html`, protocolPage(protocol))
-        replaceFile(`${stem}.calibration.json`, JSON.stringify(protocol, null, 4) + "\n")
-        await rm(`${stem}.partial.json`, { force: true })
-        say(
-            options,
-            `calibrated: ${protocol.serverId}, key ${fingerprint(protocol.publicKey)} (${protocol.keyProtection})`,
-        )
+        replaceFile(`${stem}.calibration.json`, `${JSON.stringify(protocol, null, 4)}\n`)
+        rmSync(`${stem}.partial.json`, { force: true })
+        say(options, `calibrated: ${protocol.serverId}, key ${fingerprint(protocol.publicKey)}`)
+        if (protocol.keyProtection === "none")
+            say(options, "  KEY PROTECTION: NONE. The key lies in the meter's memory; every reading says so.")
         say(options, `protocol: ${stem}.calibration.json, to print: ${stem}.calibration.html`)
         return protocol
+    } catch (error) {
+        if (stopping.signal.aborted) throw new Error("stopped; the same command goes on from here")
+        throw error
     } finally {
         await board.close()
+    }
+}
+
+/** Steps in words, as `identify` counts them. */
+const standing = ["bare", "produced", "adjusted", "key made", "certified", "calibrated"]
+
+/** Where protocols go is found out before a meter is touched. */
+function makeWritable(folder: string): void {
+    const probe = join(folder, `.${process.pid}.probe`)
+    try {
+        mkdirSync(folder, { recursive: true })
+        replaceFile(probe, "")
+        rmSync(probe)
+    } catch (error) {
+        throw new Error(`--out ${folder} can not be written (${(error as NodeJS.ErrnoException).code})`)
     }
 }
 
@@ -169,9 +225,11 @@ function say(options: Options, text: string): void {
 
 async function question(text: string): Promise<string> {
     if (!process.stdin.isTTY) throw new Error(`${text} Nobody is here to answer: pass --yes`)
-    const terminal = createInterface({ input: process.stdin, output: process.stdout })
+    // On standard error: standard output may be a JSON file's.
+    const terminal = createInterface({ input: process.stdin, output: process.stderr })
+    terminal.once("SIGINT", () => stopping.abort())
     try {
-        return await terminal.question(text)
+        return await terminal.question(text, { signal: stopping.signal })
     } finally {
         terminal.close()
     }
@@ -183,6 +241,6 @@ async function confirm(text: string): Promise<void> {
 }
 
 async function pause(text: string, options: Options): Promise<void> {
-    if (options.yes) say(options, `    ${text}`)
+    if (options.yes && !process.stdin.isTTY) say(options, `    ${text}`)
     else await question(`    ${text} Then press Enter. `)
 }

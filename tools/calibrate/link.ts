@@ -1,4 +1,5 @@
 import { type JDBus, type JDService, Packet } from "jacdac-ts"
+import { meaningOf } from "./meaning.ts"
 
 /** The identifier of services/calibration.md. */
 export const calibrationServiceClass = 0x1c5ca1b7
@@ -11,9 +12,8 @@ export class RefusedError extends Error {
     constructor(
         readonly command: string,
         readonly code: number,
-        readonly meaning: string,
     ) {
-        super(`the meter refused "${command}": E${code} ${meaning}`)
+        super(`the meter refused "${command}": ${meaningOf(command, code)}`)
     }
 }
 

@@ -1,4 +1,3 @@
-import { Code } from "../../firmware/core/errors"
 import { LinkError, RefusedError } from "./link.ts"
 
 /** Octets of a certificate or answer in one packet (services/calibration.md). */
@@ -114,7 +113,7 @@ export class MeterUnderCalibration {
         if (report.length < 4)
             throw new LinkError(`the answer to "${name}" has ${report.length} octets, expected 4 or more`)
         const result = report.readUInt32LE(0)
-        if (result !== 0) throw new RefusedError(name, result, Code[result] ?? "unknown error")
+        if (result !== 0) throw new RefusedError(name, result)
         return report.subarray(4)
     }
 }

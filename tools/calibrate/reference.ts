@@ -28,6 +28,14 @@ export const points: ReferencePoint[] = [
     { name: "proof", volts: 230, amperes: 10, lagDegrees: 36.87, hertz: 50 },
 ]
 
+/** What a reading of the reference may say; outside it is a slip of the hand or of the unit. */
+const ranges = [
+    ["volts", 50, 350],
+    ["amperes", 0.1, 100],
+    ["lagDegrees", -89, 89],
+    ["hertz", 45, 65],
+] as const
+
 /**
  * A reference whose readings a person or another program has put into a JSON file:
  * `{"gain": {"volts": 230.02, "amperes": 5.001, "lagDegrees": 0.1, "hertz": 50}, "phase": …, "proof": …}`.
@@ -38,20 +46,28 @@ export async function referenceFromFile(path: string, ask: (text: string) => Pro
     try {
         stored = JSON.parse(await readFile(path, "utf8"))
     } catch (error) {
-        throw new Error(`${path}: ${(error as Error).message}`)
+        const { code, message } = error as NodeJS.ErrnoException
+        throw new Error(code ? `${path} can not be read (${code})` : `${path} is no JSON: ${message}`)
     }
     for (const { name } of points)
-        for (const quantity of ["volts", "amperes", "lagDegrees", "hertz"] as const)
-            if (typeof stored[name]?.[quantity] !== "number")
-                throw new Error(`${path}: expected a number for ${name}.${quantity}, came ${stored[name]?.[quantity]}`)
+        for (const [quantity, least, most] of ranges) {
+            const value = stored?.[name]?.[quantity]
+            if (typeof value !== "number" || !(value >= least && value <= most))
+                throw new Error(`${path}: expected ${least} to ${most} for ${name}.${quantity}, came ${value}`)
+        }
+    let set = ""
     return {
         description: `readings of ${path}`,
         apply: async point => {
-            const reading = { ...stored[point.name], name: point.name }
-            await ask(
-                `Set the source to ${reading.volts} V, ${reading.amperes} A, ${reading.lagDegrees} degrees lagging, and wait until it is steady.`,
-            )
-            return reading
+            const { name } = point
+            const { volts, amperes, lagDegrees, hertz } = stored[name]
+            // A point is visited more than once; the source stands where it was set.
+            if (set !== name)
+                await ask(
+                    `Set the source to ${volts} V, ${amperes} A, ${lagDegrees} degrees lagging, until it is steady.`,
+                )
+            set = name
+            return { name, volts, amperes, lagDegrees, hertz }
         },
     }
 }

@@ -15,6 +15,10 @@ export interface Certifier {
     instituteRoot: string
     calibrationAuthority: string
     manufacturer: string
+    /** Throws what `certify` would throw or the meter would refuse, before anything final is done. */
+    rehearse(serverId: string, now: Date): Promise<void>
+    /** The certificate in force for this meter, PEM, if there is one. */
+    issued(serverId: string): string | undefined
     /** Certifies the key of a PKCS#10 request after checking it; the same request gives the same certificate again. */
     certify(request: Buffer, serverId: string): Promise<string>
 }
@@ -56,19 +60,21 @@ function derOf(pem: string): Buffer {
  */
 export async function calibrateMeter(job: CalibrationJob): Promise<CalibrationProtocol> {
     const { meter, certifier } = job
+    const serverId = serverIdOf(job.serial)
+    let found = await meter.identify()
+    refuseWrongMeter(found, job)
     const partial: Partial<CalibrationProtocol> = {
         steps: [],
         startedAt: job.now().toISOString(),
-        ...job.earlier,
+        // Of a bare board nothing was done earlier, whatever the station remembers.
+        ...(found.step < step.produced ? {} : job.earlier),
     }
+    if (found.step < step.certified) await rehearse(job, found)
     const begin = async (name: string, final = "") => {
         job.onStep(name, final)
         partial.steps!.push({ name, at: job.now().toISOString(), final: final !== "" })
         await job.remember(partial)
     }
-
-    let found = await meter.identify()
-    refuseWrongMeter(found, job)
 
     if (found.step < step.produced) {
         await begin("production: anchors, serial number, hardware model")
@@ -89,7 +95,6 @@ export async function calibrateMeter(job: CalibrationJob): Promise<CalibrationPr
                 : "the meter's key is made; it can only be erased, never read",
         )
         const request = await meter.makeKey()
-        const serverId = serverIdOf(job.serial)
         await begin("certificate issued by the calibration authority")
         const leaf = await certifier.certify(request, serverId)
         partial.chain = [leaf, certifier.calibrationAuthority, certifier.instituteRoot]
@@ -99,14 +104,14 @@ export async function calibrateMeter(job: CalibrationJob): Promise<CalibrationPr
         await meter.putCertificate(slot.calibrationAuthority, derOf(certifier.calibrationAuthority))
         await meter.certify(job.now())
     }
-    if (!partial.chain)
-        throw new JobError(
-            "the meter is certified, but this station has no record of its certificate: pass --out as before",
-        )
-    await begin("test reading before sealing")
-    await prove(job, partial.chain, false)
-    found = await meter.identify()
+    if (!partial.chain) {
+        const leaf = certifier.issued(serverId)
+        if (!leaf) throw new JobError("the meter is certified, but this PKI did not certify it: give its --pki")
+        partial.chain = [leaf, certifier.calibrationAuthority, certifier.instituteRoot]
+    }
     if (found.step < step.calibrated) {
+        await begin("test reading before sealing")
+        await prove(job, partial.chain, false)
         await begin(
             "sealing",
             found.keyProtection === 1
@@ -116,13 +121,13 @@ export async function calibrateMeter(job: CalibrationJob): Promise<CalibrationPr
         await meter.seal()
     }
     await begin("test reading of the sealed meter")
-    const proof = await prove(job, partial.chain, false)
+    const proof = await prove(job, partial.chain, true)
     found = await meter.identify()
 
     const leaf = new X509Certificate(partial.chain[0])
     return {
         format: "plomb-calibration/1",
-        serverId: serverIdOf(job.serial),
+        serverId,
         serial: job.serial,
         hardware: found.hardware,
         startedAt: partial.startedAt!,
@@ -133,7 +138,7 @@ export async function calibrateMeter(job: CalibrationJob): Promise<CalibrationPr
         keyProtection: found.keyProtection === 1 ? "secure element" : "none",
         chain: partial.chain,
         certificateSerial: leaf.serialNumber,
-        certificateNotAfter: leaf.validTo,
+        certificateNotAfter: new Date(leaf.validTo).toISOString(),
         testReading: proof.sml.toString("hex"),
         testFindings: proof.findings,
         steps: partial.steps!,
@@ -141,7 +146,8 @@ export async function calibrateMeter(job: CalibrationJob): Promise<CalibrationPr
 }
 
 function refuseWrongMeter(found: Identification, job: CalibrationJob): void {
-    if (found.step >= step.calibrated)
+    // With a record that was not finished it was sealed by this very calibration, and the answer was lost.
+    if (found.step >= step.calibrated && !job.earlier?.chain)
         throw new JobError(
             `meter ${found.serial} is calibrated already; a new calibration needs an order of the calibration authority`,
         )
@@ -149,6 +155,16 @@ function refuseWrongMeter(found: Identification, job: CalibrationJob): void {
         throw new JobError(`this is meter ${found.serial}, expected ${job.serial} or a bare board`)
     if (found.step >= step.produced && found.hardware !== job.hardware)
         throw new JobError(`this is hardware model "${found.hardware}", expected "${job.hardware}"`)
+}
+
+/** What is needed after the first final step is looked at before it. */
+async function rehearse({ certifier, serial, now }: CalibrationJob, found: Identification): Promise<void> {
+    const serverId = serverIdOf(serial)
+    if (found.step < step.keyMade && certifier.issued(serverId))
+        throw new JobError(
+            `a certificate for meter ${serial} is in force, but not for this board, which has no key yet: revoke it (plomb pki revoke) or take another serial number`,
+        )
+    await certifier.rehearse(serverId, now())
 }
 
 /** Fetches and judges a test reading. A meter that is not sealed says of itself that it is not calibrated. */
