@@ -10,6 +10,11 @@ const none = hex``
 const piece = 32
 /** Files kept until somebody takes them; the oldest gives way. */
 const mostFiles = 3
+/**
+ * Pause between two looks at the UART, in ms. Its FIFO fills in 66 ms at 9600 Bd; the longest work that lets no other fiber
+ * run is a bus transaction or two, 30 ms at 100 kHz.
+ */
+const pumpMs = 25
 /** Silence in the midst of a file after which it is given up, in ms. */
 const longestGap = 300
 /** Longest wait for a silent line before sending, in ms. */
@@ -49,6 +54,8 @@ export class SmlLine {
     private echoed: number
     private heardAt: number
     private listening: boolean
+    /** A fiber runs `pump`. */
+    private pumped: boolean
 
     /** `capacity` is the longest file received; a `tolerant` receiver takes what real meters send. */
     constructor(
@@ -70,6 +77,7 @@ export class SmlLine {
         this.echoed = 0
         this.heardAt = 0
         this.listening = false
+        this.pumped = false
         const self = this
         this.receiver = new SmlReceiver(
             capacity,
@@ -89,9 +97,10 @@ export class SmlLine {
 
     /** Takes in octets for ever: the whole life of one fiber. */
     pump(): void {
+        this.pumped = true
         while (true) {
             this.listen()
-            platform().sleepMs(10)
+            platform().sleepMs(pumpMs)
         }
     }
 
@@ -100,7 +109,7 @@ export class SmlLine {
      * reset of the UART (which is then opened again), and of a series of other faults the first.
      */
     poll(): Buffer | undefined {
-        this.listen()
+        if (!this.pumped) this.listen()
         if (this.problem) {
             const problem = this.problem
             this.problem = undefined

@@ -15,7 +15,7 @@ const lineBaud = 9600
 /** Longest request taken from the line. */
 const longestFile = 1024
 /** How often the line is asked for a whole request. */
-const lineMs = 20
+const lineMs = 30
 
 /** The meter image: brings up the parts, then measures, answers on the line and serves the calibration station. */
 export function start(machine: Machine): void {

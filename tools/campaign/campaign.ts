@@ -47,6 +47,12 @@ export const campaigns: Campaign[] = [
         count: { node: 1000, vm: 1000 },
         load: () => import("./power-cuts.ts"),
     },
+    {
+        name: "day",
+        summary: "hours of a household through a meter in virtual time (count = hours): energy, rows, seconds, heap",
+        count: { node: 24, vm: 24 },
+        load: () => import("./day.ts"),
+    },
 ]
 
 /** Pseudo-random whole numbers below n; the same for the same seed (mulberry32). */
