@@ -3,8 +3,8 @@
  * assert; the text is for people and may change.
  *
  * The thousands say whose fault it is: 1 the caller, 2 the data that came in, 3 a proof that failed,
- * 4 a device, 5 a missing right. The hundreds say which room: 0 octets, 1 DER, 2 X.509, 3 P-256,
- * 4 SML, 5 signed lists, 6 bus and chips, 7 storage, 8 calibration, 9 links.
+ * 4 a device, 5 a missing right. The hundreds say which room: 0 octets, 1 DER and CBOR, 2 X.509,
+ * 3 P-256 and LMS, 4 SML, 5 signed lists and packages, 6 bus and chips, 7 storage, 8 calibration, 9 links.
  */
 export enum Code {
     /** An error that is not one of these: a defect of the program. */
@@ -28,6 +28,23 @@ export enum Code {
     DerTrailing = 2104,
     /** The content breaks DER: Boolean, integer, bit string, object identifier or time. */
     DerValue = 2105,
+    /** An item reaches beyond what contains it, or is missing. */
+    CborTruncated = 2110,
+    /** Not deterministic: indefinite length, or a number not in the fewest octets. */
+    CborForm = 2111,
+    /** Floating point, a simple value but false, true and null, or a reserved head. */
+    CborUnsupported = 2112,
+    /** Another major type than is due here. */
+    CborType = 2113,
+    /** A map's key is repeated, out of order, or no number or string. */
+    CborKey = 2114,
+    CborDepth = 2115,
+    /** An integer does not fit its place. */
+    CborRange = 2116,
+    /** A text is not UTF-8. */
+    CborText = 2117,
+    /** Octets are left behind the last item. */
+    CborTrailing = 2118,
 
     /** Version, or a field that this version does not have. */
     X509Version = 2201,
@@ -46,6 +63,8 @@ export enum Code {
     CrlKind = 2209,
     /** A public key that is no point of P-256. */
     BadPublicKey = 2301,
+    /** A public key of LMS that has no known parameter set, another length, or too many levels. */
+    LmsKey = 2302,
 
     /** A new SML file began before the last one ended. */
     SmlTruncated = 2400,
@@ -81,6 +100,16 @@ export enum Code {
     ListOrder = 2501,
     /** An entry of a signed list has another type, width, unit or scaler than the profile says. */
     ListEntry = 2502,
+    /** No COSE_Sign or COSE_Sign1: tag, number of elements, or too many signers. */
+    CoseForm = 2510,
+    /** A header parameter that must be protected is not, stands twice, or has another type. */
+    CoseHeader = 2511,
+    /** A critical header parameter that is not understood. */
+    CoseCritical = 2512,
+    /** The payload is detached and not handed over, or the other way round. */
+    CosePayload = 2513,
+    /** The tag of a sealed message does not hold: changed octets, or another key or nonce. */
+    TagMismatch = 3000,
     ChainSignature = 3201,
     ChainExpired = 3202,
     ChainNotYetValid = 3203,
