@@ -1,5 +1,7 @@
 import { createPublicKey, X509Certificate } from "node:crypto"
+import { Code } from "../../firmware/core/errors"
 import { adjustMeter } from "./adjust.ts"
+import { RefusedError } from "./link.ts"
 import type { Identification, MeterUnderCalibration } from "./meter.ts"
 import type { CalibrationProtocol } from "./protocol.ts"
 import type { ReferenceSource } from "./reference.ts"
@@ -169,6 +171,7 @@ async function rehearse({ certifier, serial, now }: CalibrationJob, found: Ident
 
 /** Fetches and judges a test reading. A meter that is not sealed says of itself that it is not calibrated. */
 async function prove(job: CalibrationJob, chain: string[], sealed: boolean) {
+    await waitForFrontEnd(job.meter)
     const sml = await job.meter.testReading()
     const findings = await job.judge(sml, chain)
     const wrong = findings.filter(each => each.result !== "proved" && (sealed || each.check !== "state of the meter"))
@@ -177,4 +180,16 @@ async function prove(job: CalibrationJob, chain: string[], sealed: boolean) {
             `the test reading is no proof: ${wrong.map(each => `${each.check} ${each.result}`).join("; ")}`,
         )
     return { sml, findings }
+}
+
+/** A meter that has just got its power starts its front end within the first seconds. */
+async function waitForFrontEnd(meter: MeterUnderCalibration): Promise<void> {
+    for (let attempt = 0; ; ++attempt)
+        try {
+            await meter.measure()
+            return
+        } catch (error) {
+            if (attempt > 20 || !(error instanceof RefusedError) || error.code !== Code.FrontEndReset) throw error
+            await new Promise(resolve => setTimeout(resolve, 200))
+        }
 }

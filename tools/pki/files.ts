@@ -11,6 +11,7 @@ import {
     writeSync,
 } from "node:fs"
 import { dirname, join } from "node:path"
+import { setTimeout as sleep } from "node:timers/promises"
 
 /** The PKI's folder, a request or a certificate is not as it must be; one line for people. */
 export class PkiError extends Error {}
@@ -62,10 +63,14 @@ export function readText(path: string): string {
     }
 }
 
-/** Runs `work` while no other process changes this PKI. */
+/** How long one that wants to change a PKI waits for another. */
+const lockMs = 3000
+
+/** Runs `work` while nobody else changes this PKI; waits for those who do, as calibration stations side by side. */
 export async function locked<T>(folder: string, work: () => Promise<T>): Promise<T> {
     const path = join(folder, ".lock")
-    for (let attempt = 0; ; ++attempt)
+    const until = Date.now() + lockMs
+    for (let attempt = 0; ; )
         try {
             createFile(path, `${process.pid}`)
             break
@@ -73,15 +78,30 @@ export async function locked<T>(folder: string, work: () => Promise<T>): Promise
             const code = (error as NodeJS.ErrnoException).code
             if (code === "ENOENT") throw new PkiError(`there is no folder ${folder}`)
             if (code !== "EEXIST") throw new PkiError(`${folder} can not be written (${code})`)
-            const holder = Number(readText(path))
-            if (attempt > 0 || isAlive(holder))
+            const holder = holderOf(path)
+            if (holder === undefined) continue
+            if (isAlive(holder) && Date.now() < until) {
+                await sleep(20)
+                continue
+            }
+            if (++attempt > 1 || isAlive(holder))
                 throw new PkiError(`process ${holder} works on ${folder}; remove ${path} if it does not`)
-            rmSync(path)
+            rmSync(path, { force: true })
         }
     try {
         return await work()
     } finally {
         rmSync(path, { force: true })
+    }
+}
+
+/** The process of a lock; undefined where it was released meanwhile. */
+function holderOf(path: string): number | undefined {
+    try {
+        return Number(readFileSync(path, "utf8"))
+    } catch (error) {
+        if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined
+        throw error
     }
 }
 
