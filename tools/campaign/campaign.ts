@@ -53,6 +53,12 @@ export const campaigns: Campaign[] = [
         count: { node: 24, vm: 24 },
         load: () => import("./day.ts"),
     },
+    {
+        name: "calibration",
+        summary: "a lost packet or a power cut anywhere in a calibration: the next run ends it (always in the VM)",
+        count: { node: 1000, vm: 1000 },
+        load: () => import("./calibration.ts"),
+    },
 ]
 
 /** Pseudo-random whole numbers below n; the same for the same seed (mulberry32). */
