@@ -1,10 +1,11 @@
-import { mkdtempSync, writeFileSync } from "node:fs"
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { describe, expect, it, vi } from "vitest"
+import { afterAll, describe, expect, it, vi } from "vitest"
 import { main } from "../../tools/cli/main.ts"
 
 const folder = mkdtempSync(join(tmpdir(), "plomb-vectors-"))
+afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
 function file(name: string, content: unknown): string {
     const path = join(folder, name)
@@ -39,9 +40,11 @@ describe("plomb vectors", () => {
     })
 
     it("names a format of later work with its reason, exit code 0", async () => {
-        const { code, out } = await plomb(file("aes.json", { algorithm: "AES-CCM", testGroups: [] }))
+        const sealed = { algorithm: "AES-CCM", testGroups: [] }
+        const { code, out } = await plomb(file("aes.json", sealed), join(folder, "good.json"), file("ccm.json", sealed))
         expect(code).toBe(0)
-        expect(out).toContain("not supported: the core has no AES")
+        expect(out).toMatch(/not supported: the core has no AES.*\n +aes.json, ccm.json\n/)
+        expect(out).toMatch(/1 passed, 0 failed, 0 not supported, in Node; 2 files wait for later work$/)
     })
 
     it("says one line and exits with 1 for a file in no known format, broken JSON, or nothing there", async () => {

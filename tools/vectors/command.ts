@@ -1,4 +1,4 @@
-import { dirname } from "node:path"
+import { basename, dirname } from "node:path"
 import { readArgs, UsageError } from "../cli/usage.ts"
 import { readVectorFile, type VectorFile, vectorFiles } from "./files.ts"
 import { type Result, runFormat } from "./run.ts"
@@ -49,20 +49,23 @@ export async function run(args: string[]): Promise<number> {
             "format" in file
                 ? tallyOf(path, file.format.name, await runFormat(file.format, file.cases, where))
                 : { path, format: file.name, passed: 0, failed: [], unsupported: { [file.unsupported]: ["all"] } }
-        const before = tallies.at(-1)
         tallies.push(tally)
-        if (!values.json && !(before && samePostponed(before, tally))) print(tally)
+        if (!values.json && !postponed(tally)) print(tally)
     }
+    const later = tallies.filter(postponed)
+    if (!values.json) for (const files of byFolder(later)) printLater(files)
     const sum = (count: (tally: Tally) => number) => tallies.reduce((total, tally) => total + count(tally), 0)
     const passed = sum(tally => tally.passed)
     const failed = sum(tally => tally.failed.length)
-    const unsupported = sum(tally => Object.values(tally.unsupported).flat().length)
-    if (values.json)
-        console.log(JSON.stringify({ in: where, passed, failed, unsupported, files: tallies }, undefined, 2))
-    else
-        console.log(
-            `${passed} passed, ${failed} failed, ${unsupported} not supported, in ${where === "vm" ? "the VM" : "Node"}`,
-        )
+    const unsupported = sum(tally => (postponed(tally) ? 0 : Object.values(tally.unsupported).flat().length))
+    if (values.json) {
+        const counts = { passed, failed, unsupported, laterFiles: later.length }
+        console.log(JSON.stringify({ in: where, ...counts, files: tallies }, undefined, 2))
+    } else {
+        const place = where === "vm" ? "the VM" : "Node"
+        const rest = later.length > 0 ? `; ${later.length} files wait for later work` : ""
+        console.log(`${passed} passed, ${failed} failed, ${unsupported} not supported, in ${place}${rest}`)
+    }
     return failed > 0 || broken > 0 ? 1 : 0
 }
 
@@ -79,23 +82,31 @@ function tallyOf(path: string, format: string, results: Result[]): Tally {
     return tally
 }
 
-/** Two files of one folder that are left out for one reason: said once. */
-function samePostponed(a: Tally, b: Tally): boolean {
-    return dirname(a.path) === dirname(b.path) && a.format === b.format && postponed(a) && postponed(b)
-}
-
+/** A file of a format that later work brings: no case of it was run. */
 function postponed(tally: Tally): boolean {
     return Object.values(tally.unsupported)[0]?.[0] === "all"
 }
 
-function print(tally: Tally): void {
-    const left = Object.entries(tally.unsupported)
-    if (postponed(tally)) {
-        console.log(`${dirname(tally.path)}: ${tally.format}: not supported: ${left[0][0]}`)
-        return
+/** Files of one folder that are left out for one reason, in the order they came. */
+function byFolder(tallies: Tally[]): Tally[][] {
+    const groups = new Map<string, Tally[]>()
+    for (const tally of tallies) {
+        const key = `${dirname(tally.path)} ${tally.format}`
+        groups.set(key, [...(groups.get(key) ?? []), tally])
     }
+    return [...groups.values()]
+}
+
+function printLater(files: Tally[]): void {
+    const [{ path, format, unsupported }] = files
+    const names = files.map(file => basename(file.path))
+    const shown = names.length > 6 ? `${names.slice(0, 5).join(", ")} and ${names.length - 5} more` : names.join(", ")
+    console.log(`${dirname(path)}: ${format}: not supported: ${Object.keys(unsupported)[0]}\n        ${shown}`)
+}
+
+function print(tally: Tally): void {
     console.log(`${tally.path}: ${tally.format}: ${tally.passed} passed, ${tally.failed.length} failed`)
     for (const { id, why } of tally.failed) console.log(`    FAILED ${id}: ${why}`)
-    for (const [reason, ids] of left)
+    for (const [reason, ids] of Object.entries(tally.unsupported))
         console.log(`    ${ids.length} not supported: ${reason}\n        ${ids.join(", ")}`)
 }
