@@ -172,18 +172,18 @@ function nothing(): Measurement {
 }
 
 /**
- * Runs `meter` for ever, a tick on each full second of the machine's clock. A fault of a part ends one tick,
+ * Runs `meter` for ever, a tick at once and one on each full second of the machine's clock. A fault of a part ends one tick,
  * not the meter: energy not yet taken waits in the front end.
  */
 export function measureForEver(meter: Meter): void {
     while (true) {
-        const now = platform().millis()
-        platform().sleepMs(1000 - (now - Math.floor(now / 1000) * 1000))
         try {
             meter.tick()
         } catch (e: any) {
             if (!(e instanceof PlombError)) throw e
             e.print()
         }
+        const now = platform().millis()
+        platform().sleepMs(1000 - (now - Math.floor(now / 1000) * 1000))
     }
 }

@@ -26,6 +26,8 @@ const accuracy = 0.001
 const lossBoundMs = 1200
 /** A front end that is reset on its own loses the second it is in, the wait above, and 130 ms for its start. */
 const resetBoundMs = 1400
+/** Bit of the status word. */
+const frontEndFault = 4
 /** Octets a meter stores in the seconds that one cycle lasts. */
 const reach = 2600
 /** Lists a meter keeps; more must not wait to be fetched. */
@@ -216,8 +218,9 @@ class Cutter {
     /** The first list after a start; the meter must answer unless it is cut. */
     private async firstList(): Promise<Entry | undefined> {
         for (let i = 0; i < 4 && !this.ended(); ++i) {
-            const entries = await this.ask(listRequest(this.requestId(), this.id), 1500)
-            if (entries.length === 1) return entries[0]
+            const [entry] = await this.ask(listRequest(this.requestId(), this.id), 1500)
+            // Until the front end runs, nothing that flows is counted.
+            if (entry && (entry.status & frontEndFault) === 0) return entry
         }
         if (!this.ended())
             this.failures.push(
