@@ -27,6 +27,8 @@ export interface DeskOptions extends WorldOptions {
     /** Board of devicescript.json; "vm" has the secure element, "vm_software" does without. */
     variant?: string
     onLog?(board: string, line: string): void
+    /** The meters count bytecode steps. */
+    countSteps?: boolean
 }
 
 /**
@@ -56,7 +58,14 @@ export class Desk {
             desk.meters.push({
                 serial,
                 bench,
-                board: new Board({ image, world, bus: bench.bus, parts: [bench], onLog }),
+                board: new Board({
+                    image,
+                    world,
+                    bus: bench.bus,
+                    parts: [bench],
+                    onLog,
+                    countSteps: options.countSteps,
+                }),
             })
         }
         return desk
