@@ -1,9 +1,9 @@
 import { TimeQuality } from "../../hal/ports"
 import { CRC_BAD } from "../core/crc16"
-import { Code, PlombError } from "../core/errors"
 import { sameOctets, uintBE } from "../core/octets"
 import { platform } from "../core/platform"
 import { CURRENT_DATA, LOAD_PROFILE, signedListRes, signedRowRes } from "../core/signed-list"
+import { answerFile } from "../core/sml-answer"
 import { Attention } from "../core/sml-attention"
 import {
     attentionRes,
@@ -24,10 +24,10 @@ import {
     statusPath,
     timePath,
 } from "../core/sml-parameter"
-import { QUIRK_ORDER, readFile } from "../core/sml-read"
-import { CLOSE_REQ, GET_LIST_REQ, GET_PROC_PARAMETER_REQ, GET_PROFILE_LIST_REQ, OPEN_REQ } from "../core/sml-tables"
+import { readFile } from "../core/sml-read"
+import { GET_LIST_REQ, GET_PROC_PARAMETER_REQ, GET_PROFILE_LIST_REQ, OPEN_REQ } from "../core/sml-tables"
 import { writeFile } from "../core/sml-transport"
-import { TIME_ABSENT, TIME_STAMP } from "../core/sml-values"
+import { TIME_ABSENT, TIME_SEC_INDEX } from "../core/sml-values"
 import type { Meter } from "./meter"
 import { TrustSlot } from "./trust"
 
@@ -66,12 +66,13 @@ export class Answerer {
             delayMs = (platform().sha256([own, open.reqFileId])[0] % discoverySlots) * discoverySlotMs
         } else if (!sameOctets(open.serverId, own)) return undefined
 
-        const responses = [openRes(open.transactionId, open.clientId, open.reqFileId, own, undefined)]
-        if ((file.flags & QUIRK_ORDER) !== 0 || messages[messages.length - 1].tag !== CLOSE_REQ)
-            responses.push(this.attention(open, Attention.NoClose, "Open first, Close last, requests only"))
-        else for (let i = 1; i < messages.length - 1; ++i) this.respond(readRequest(messages[i]), responses)
-        responses.push(closeRes(open.transactionId))
-        return { file: writeFile(responses), delayMs: delayMs }
+        const self = this
+        return {
+            file: answerFile(file, own, (request, responses) => {
+                self.respond(request, responses)
+            }),
+            delayMs: delayMs,
+        }
     }
 
     /** The response file to a GetList for this meter: what a calibration station fetches and proves. */
@@ -86,16 +87,10 @@ export class Answerer {
     }
 
     private respond(request: SmlRequest, responses: Buffer[]): void {
-        try {
-            if (request.tag === GET_LIST_REQ) responses.push(this.list(request))
-            else if (request.tag === GET_PROFILE_LIST_REQ) this.profile(request, responses)
-            else if (request.tag === GET_PROC_PARAMETER_REQ) responses.push(this.parameter(request))
-            else responses.push(this.attention(request, Attention.NotAuthorised, ""))
-        } catch (e: any) {
-            if (!(e instanceof PlombError)) throw e
-            const busy = e.code === Code.Busy
-            responses.push(this.attention(request, busy ? Attention.Busy : Attention.OrderNotExecuted, "E" + e.code))
-        }
+        if (request.tag === GET_LIST_REQ) responses.push(this.list(request))
+        else if (request.tag === GET_PROFILE_LIST_REQ) this.profile(request, responses)
+        else if (request.tag === GET_PROC_PARAMETER_REQ) responses.push(this.parameter(request))
+        else responses.push(this.attention(request, Attention.NotAuthorised))
     }
 
     private list(request: SmlRequest): Buffer {
@@ -105,9 +100,9 @@ export class Answerer {
             return signedListRes(request.transactionId, request.clientId, issued.signed, issued.signature)
         }
         if (name.length !== 10 || !startsWith(name, storedListName))
-            return this.attention(request, Attention.UnknownIdentifier, "")
+            return this.attention(request, Attention.UnknownIdentifier)
         const stored = this.meter.issuer.storedList(uintBE(name, 6, 4))
-        if (!stored) return this.attention(request, Attention.NothingInRange, "")
+        if (!stored) return this.attention(request, Attention.NothingInRange)
         return signedListRes(request.transactionId, request.clientId, stored.signed, stored.signature)
     }
 
@@ -128,7 +123,8 @@ export class Answerer {
                 platform().yieldNow()
                 const head = issuer.peekRow(i)
                 if (head.periodEnd < from || head.periodEnd > to) continue
-                if (kind !== TIME_ABSENT && (kind === TIME_STAMP) !== (head.timeQuality === TimeQuality.Set)) continue
+                if (kind !== TIME_ABSENT && (kind !== TIME_SEC_INDEX) !== (head.timeQuality === TimeQuality.Set))
+                    continue
                 const row = issuer.row(i)
                 if (!row) continue
                 responses.push(signedRowRes(request.transactionId, row.signed, row.signature))
@@ -136,14 +132,14 @@ export class Answerer {
             }
             if (found === 0) refusal = Attention.NothingInRange
         }
-        if (refusal !== 0) responses.push(this.attention(request, refusal, ""))
+        if (refusal !== 0) responses.push(this.attention(request, refusal))
     }
 
     private parameter(request: SmlRequest): Buffer {
         const meter = this.meter
         const name = request.path[0]
         let tree: any
-        if (request.path.length > 1) return this.attention(request, Attention.NotReadable, "")
+        if (request.path.length > 1) return this.attention(request, Attention.NotReadable)
         if (isDiscovery(request)) {
             tree = branch(name, [octetsLeaf(hex`8181c78204ff`, meter.identity.serverId())])
         } else if (sameOctets(name, identificationPath)) {
@@ -159,17 +155,17 @@ export class Answerer {
                 const der = meter.trust.read(slot)
                 if (der) children.push(octetsLeaf(childName(name, slot + 1), der))
             }
-            if (children.length === 0) return this.attention(request, Attention.NotReadable, "")
+            if (children.length === 0) return this.attention(request, Attention.NotReadable)
             tree = branch(name, children)
         } else if (sameOctets(name, publicKeyPath)) tree = octetsLeaf(name, meter.machine.custody.publicKey())
         else if (sameOctets(name, statusPath)) tree = numberLeaf(name, meter.status())
         else if (sameOctets(name, timePath)) tree = numberLeaf(name, meter.time.utcSeconds())
-        else return this.attention(request, Attention.UnknownIdentifier, "")
+        else return this.attention(request, Attention.UnknownIdentifier)
         return getProcParameterRes(request.transactionId, meter.identity.serverId(), request.path, tree)
     }
 
-    private attention(request: SmlRequest, attention: Attention, text: string): Buffer {
-        return attentionRes(request.transactionId, this.meter.identity.serverId(), attention, text)
+    private attention(request: SmlRequest, attention: Attention): Buffer {
+        return attentionRes(request.transactionId, this.meter.identity.serverId(), attention, "")
     }
 }
 

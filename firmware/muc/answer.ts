@@ -2,19 +2,12 @@ import type { Machine } from "../../hal/machine"
 import { CRC_BAD } from "../core/crc16"
 import { Code, PlombError } from "../core/errors"
 import { sameOctets } from "../core/octets"
+import { answerFile } from "../core/sml-answer"
 import { Attention } from "../core/sml-attention"
-import {
-    attentionRes,
-    closeRes,
-    getProcParameterRes,
-    openRes,
-    readRequest,
-    type SmlRequest,
-} from "../core/sml-messages"
+import { attentionRes, getProcParameterRes, readRequest, type SmlRequest } from "../core/sml-messages"
 import { activeMetersPath, branch, childName, identificationPath, octetsLeaf } from "../core/sml-parameter"
 import { readFile, type SmlFile } from "../core/sml-read"
-import { CLOSE_REQ, GET_PROC_PARAMETER_REQ, OPEN_REQ } from "../core/sml-tables"
-import { writeFile } from "../core/sml-transport"
+import { GET_PROC_PARAMETER_REQ, OPEN_REQ } from "../core/sml-tables"
 import type { LineMaster } from "./master"
 import type { MeterList } from "./meters"
 
@@ -42,7 +35,12 @@ export class Router {
         const file = readFile(raw, false, CRC_BAD)
         if (file.messages[0].tag !== OPEN_REQ) return undefined
         const target = readRequest(file.messages[0]).serverId
-        if (target.length === 0 || sameOctets(target, this.serverId)) return this.respond(file)
+        if (target.length === 0 || sameOctets(target, this.serverId)) {
+            const self = this
+            return answerFile(file, this.serverId, (request, responses) => {
+                responses.push(self.respond(request))
+            })
+        }
         if (!this.meters.knows(target))
             return this.refuse(file, target, Attention.ServerNotReachable, "not on this line")
         try {
@@ -54,19 +52,9 @@ export class Router {
         }
     }
 
-    private respond(file: SmlFile): Buffer {
-        const responses: Buffer[] = []
-        for (let i = 0; i < file.messages.length; ++i) {
-            const request = readRequest(file.messages[i])
-            if (request.tag === OPEN_REQ) responses.push(opened(request, this.serverId))
-            else if (request.tag === CLOSE_REQ) responses.push(closeRes(request.transactionId))
-            else if (request.tag === GET_PROC_PARAMETER_REQ) responses.push(this.parameter(request))
-            else responses.push(attentionRes(request.transactionId, this.serverId, Attention.NotAuthorised, ""))
-        }
-        return writeFile(responses)
-    }
-
-    private parameter(request: SmlRequest): Buffer {
+    private respond(request: SmlRequest): Buffer {
+        if (request.tag !== GET_PROC_PARAMETER_REQ)
+            return attentionRes(request.transactionId, this.serverId, Attention.NotAuthorised, "")
         const name = request.path[0]
         const children: any[] = []
         if (sameOctets(name, activeMetersPath)) {
@@ -81,17 +69,10 @@ export class Router {
         return getProcParameterRes(request.transactionId, this.serverId, request.path, tree)
     }
 
+    /** The same Attention to each request of a file for `target`. */
     private refuse(file: SmlFile, target: Buffer, attention: Attention, text: string): Buffer {
-        const open = readRequest(file.messages[0])
-        const request = file.messages.length > 1 ? readRequest(file.messages[1]) : open
-        return writeFile([
-            opened(open, target),
-            attentionRes(request.transactionId, target, attention, text),
-            closeRes(open.transactionId),
-        ])
+        return answerFile(file, target, (request, responses) => {
+            responses.push(attentionRes(request.transactionId, target, attention, text))
+        })
     }
-}
-
-function opened(open: SmlRequest, serverId: Buffer): Buffer {
-    return openRes(open.transactionId, open.clientId, open.reqFileId, serverId, undefined)
 }

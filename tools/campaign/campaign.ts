@@ -59,6 +59,13 @@ export const campaigns: Campaign[] = [
         count: { node: 1000, vm: 1000 },
         load: () => import("./calibration.ts"),
     },
+    {
+        name: "requests",
+        summary:
+            "hostile requests by line and TCP to a meter and a MUC in the VM: no panic, heap stable, still answering",
+        count: { node: 300, vm: 300 },
+        load: () => import("./requests.ts"),
+    },
 ]
 
 /** Pseudo-random whole numbers below n; the same for the same seed (mulberry32). */
