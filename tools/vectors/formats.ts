@@ -1,8 +1,10 @@
+import { aead } from "./aead.ts"
 import { ecdsa } from "./ecdsa.ts"
 import type { Format } from "./format.ts"
+import { kdf } from "./kdf.ts"
 import { safe } from "./safe.ts"
 import { sml } from "./sml.ts"
 import { x509 } from "./x509.ts"
 
 /** Every format that the core is put to. */
-export const formats: Format[] = [ecdsa, x509, sml, safe]
+export const formats: Format[] = [ecdsa, aead, kdf, x509, sml, safe]

@@ -6,7 +6,7 @@ export interface Later {
 }
 
 const of = (name: string, issue: string) => `the core has no ${name} yet: ${issue}`
-const symmetric = "it comes with TLS and OMS telegrams"
+const symmetric = "it comes with OMS telegrams"
 const readers = "it comes with the readers of other meters' telegrams"
 
 /** All of the object's own names are there. */
@@ -23,19 +23,14 @@ const firstCase = (json: any) => (Array.isArray(json?.cases) ? json.cases[0] : u
 /** Formats of later work; most particular first. */
 export const later: Later[] = [
     {
-        name: "AES and ChaCha20-Poly1305",
-        reason: of("AES or ChaCha20-Poly1305", symmetric),
-        recognises: json => /AES|CHACHA20/.test(algorithm(json)),
+        name: "AES-CCM, AES-CBC and AES-CMAC",
+        reason: of("AES-CCM, AES-CBC or AES-CMAC", symmetric),
+        recognises: json => /AES-(CCM|CBC|CMAC)|CMAC-AES/.test(algorithm(json)),
     },
     {
-        name: "HKDF and TLS 1.3 key schedule",
-        reason: of("key derivation", "it comes with TLS"),
-        recognises: json => /^HKDF|^TLS/.test(algorithm(json)) || has(json, "Simple_1RTT_Handshake"),
-    },
-    {
-        name: "SHA-256 and HMAC",
-        reason: "both are native code of the DeviceScript runtime (and of Node), not of the core",
-        recognises: json => /^HMAC|^SHA2/.test(algorithm(json)),
+        name: "SHA-256",
+        reason: "it is native code of the DeviceScript runtime (and of Node), not of the core",
+        recognises: json => /^SHA2/.test(algorithm(json)),
     },
     {
         name: "LMS",

@@ -1,0 +1,19 @@
+import { Code, fail } from "./errors"
+
+/**
+ * Authenticated encryption with one key. A nonce must never be used twice with a key for `seal`. Both let other fibers
+ * run, at the start and at least every 60,000 steps.
+ */
+export interface Aead {
+    /** The ciphertext, as long as `octets`, and the tag, which covers `aad` too. */
+    seal(nonce: Buffer, aad: Buffer, octets: Buffer): Buffer
+    /** The plaintext of what `seal` made. Nothing is decrypted unless the tag holds: `TagMismatch`, also if there is no room for a tag. */
+    open(nonce: Buffer, aad: Buffer, sealed: Buffer): Buffer
+}
+
+/** Throws `TagMismatch` unless `tag` is what `sealed` has from `at` to its end; looks at all octets in any case. */
+export function checkTag(tag: Buffer, sealed: Buffer, at: number): void {
+    let difference = at < 0 ? 1 : 0
+    for (let i = 0; i < tag.length && at >= 0; ++i) difference |= tag[i] ^ sealed[at + i]
+    if (difference !== 0) fail(Code.TagMismatch, at, "a tag that holds", "another")
+}

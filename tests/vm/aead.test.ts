@@ -1,0 +1,85 @@
+import { createCipheriv } from "node:crypto"
+import { expect, it } from "vitest"
+import { Board } from "../../tools/vm/board.ts"
+import { compile, type Image } from "../../tools/vm/compile.ts"
+import { World } from "../../tools/vm/world.ts"
+
+const key = Buffer.from("808182838485868788898a8b8c8d8e8f909192939495969798999a9b9c9d9e9f", "hex")
+const nonce = Buffer.from("070000004041424344454647", "hex")
+const aad = Buffer.from("1703030410", "hex")
+const names = ["chacha20-poly1305", "aes-128-gcm"]
+const chacha = 0
+const gcm = 1
+const [nothing, setUp, seal, open] = [0, 1, 2, 3]
+
+/** What node:crypto makes of these octets. */
+function sealed(cipher: number, octets: Buffer): Buffer {
+    const theirs = createCipheriv(names[cipher] as "aes-128-gcm", key.subarray(0, cipher === gcm ? 16 : 32), nonce, {
+        authTagLength: 16,
+    })
+    theirs.setAAD(aad, { plaintextLength: octets.length })
+    return Buffer.concat([theirs.update(octets), theirs.final(), theirs.getAuthTag()])
+}
+
+const request = (cipher: number, op: number, octets: Buffer = Buffer.alloc(0)) =>
+    Buffer.concat([Buffer.of(cipher, op), octets])
+
+/** The reply to each request, its steps, and the longest stretch of steps without a yield. */
+async function measure(image: Image, requests: Buffer[]) {
+    const world = new World({ clock: "virtual" })
+    const results: { octets: Buffer; steps: number; gap: number }[] = []
+    let begun = 0
+    let last = 0
+    let gap = 0
+    const board: Board = new Board({
+        image,
+        world,
+        countSteps: true,
+        onHostCall: (op, _a, octets) => {
+            if (op === 16) {
+                gap = 0
+                begun = last = board.steps
+                return requests[results.length] ?? new Uint8Array(0)
+            }
+            gap = Math.max(gap, board.steps - last)
+            last = board.steps
+            if (op === 17) results.push({ octets: Buffer.from(octets), steps: board.steps - begun, gap })
+            return new Uint8Array(0)
+        },
+    })
+    await board.powerOn()
+    const end = await world.runWhile(board.exited, Number.POSITIVE_INFINITY)
+    world.close()
+    expect(end.reason).toBe("restart")
+    return results
+}
+
+it("in the VM: 1 KB is sealed and opened within the marks of steps, and no more than 60,000 steps without a yield", async () => {
+    const image = await compile("tests/vm/device/aead.ts")
+    const plain = Buffer.from(Array.from({ length: 8000 }, (_, i) => (i * 7 + (i >> 8)) & 0xff))
+    const kilobyte = plain.subarray(0, 1024)
+    const ciphers = [chacha, gcm]
+    const results = await measure(
+        image,
+        ciphers.flatMap(cipher => [
+            request(cipher, nothing),
+            request(cipher, setUp),
+            request(cipher, seal, kilobyte),
+            request(cipher, open, sealed(cipher, kilobyte)),
+            request(cipher, seal, plain),
+            request(cipher, open, sealed(cipher, plain)),
+            request(cipher, seal),
+        ]),
+    )
+
+    for (const cipher of ciphers) {
+        const [base, , sealing, opening, sealingAll, openingAll] = results.slice(7 * cipher)
+        expect(sealing.octets.equals(sealed(cipher, kilobyte))).toBe(true)
+        expect(opening.octets.equals(kilobyte)).toBe(true)
+        expect(sealingAll.octets.equals(sealed(cipher, plain))).toBe(true)
+        expect(openingAll.octets.equals(plain)).toBe(true)
+        for (const { steps } of [sealing, opening])
+            expect(steps - base.steps).toBeLessThan(cipher === gcm ? 341_000 : 131_000)
+    }
+    for (const { gap } of results) expect(gap).toBeLessThan(60_000)
+})
