@@ -46,6 +46,6 @@ export async function request(
         const report = await service.sendCmdAwaitResponseAsync(Packet.from(command, payload), timeoutMs)
         return Buffer.from(report.data)
     } catch (error) {
-        throw new LinkError(`no answer from the meter: ${(error as Error).message}`)
+        throw new LinkError(`no answer from the meter (${(error as Error).message})`)
     }
 }

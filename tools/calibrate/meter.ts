@@ -1,7 +1,12 @@
+import { Code } from "../../firmware/core/errors"
 import { LinkError, RefusedError } from "./link.ts"
 
 /** Octets of a certificate or answer in one packet (services/calibration.md). */
 const partSize = 192
+
+/** Commands in which keys are made or used; in software that takes its time on a board. */
+const slow = ["make_key", "certify", "seal", "test_reading"]
+const attempts = 3
 
 /** Sends one command of the calibration service and answers the octets of its report. */
 export type Call = (command: number, payload: Uint8Array, timeoutMs: number) => Promise<Buffer>
@@ -88,7 +93,12 @@ export class MeterUnderCalibration {
     }
 
     async seal(): Promise<void> {
-        await this.command("seal", 0x89)
+        try {
+            await this.command("seal", 0x89)
+        } catch (error) {
+            // Sealed by a command whose answer was lost.
+            if (!(error instanceof RefusedError) || error.code !== Code.AlreadyCalibrated) throw error
+        }
     }
 
     /** A signed reading: an SML file as it would stand on RS-485. */
@@ -107,13 +117,25 @@ export class MeterUnderCalibration {
         return Buffer.concat(parts)
     }
 
-    /** Key generation, locking and software signatures take their time on a board. */
+    /** Jacdac promises no delivery: what is not answered in time is asked again, and no command minds being repeated. */
     private async command(name: string, code: number, payload: Uint8Array = Buffer.alloc(0)): Promise<Buffer> {
-        const report = await this.call(code, payload, 30_000)
+        const report = await this.ask(code, payload, slow.includes(name) ? 20_000 : 4000)
         if (report.length < 4)
             throw new LinkError(`the answer to "${name}" has ${report.length} octets, expected 4 or more`)
         const result = report.readUInt32LE(0)
         if (result !== 0) throw new RefusedError(name, result)
         return report.subarray(4)
+    }
+
+    private async ask(code: number, payload: Uint8Array, timeoutMs: number): Promise<Buffer> {
+        for (let attempt = 1; ; ++attempt)
+            try {
+                const report = await this.call(code, payload, timeoutMs)
+                // An answer to the first time of asking may still be under way.
+                if (attempt > 1) await new Promise(resolve => setTimeout(resolve, 300))
+                return report
+            } catch (error) {
+                if (attempt === attempts || !(error instanceof LinkError)) throw error
+            }
     }
 }

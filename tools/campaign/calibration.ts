@@ -17,8 +17,8 @@ import type { Outcome } from "./campaign.ts"
 /** What befalls a calibration, and at which of its kind. */
 export interface Mishap {
     kind:
-        | "request lost"
-        | "answer lost"
+        | "link broken before a request"
+        | "link broken before an answer"
         | "power cut at an answer"
         | "power cut at a FRAM write"
         | "power cut at the element"
@@ -78,8 +78,8 @@ export async function run(count: number, seed: number): Promise<Outcome> {
 function mishapsOf({ calls, writes, transactions }: Extent): Mishap[] {
     const each = (kind: Mishap["kind"], most: number) => Array.from({ length: most }, (_, i) => ({ kind, at: i + 1 }))
     return [
-        ...each("request lost", calls),
-        ...each("answer lost", calls),
+        ...each("link broken before a request", calls),
+        ...each("link broken before an answer", calls),
         ...each("power cut at an answer", calls),
         ...each("power cut at a FRAM write", writes),
         ...each("power cut at the element", transactions),
@@ -110,13 +110,19 @@ async function calibrateDespite(pki: string, serial: number, planned: Mishap | u
     let service = await findMeter(bus, 10_000)
     let ended = board.exited
     const call: Call = (command, payload, ms) => request(service, command, payload, ms)
+    let linked = true
+    const broken = () => {
+        linked = false
+        return new LinkError("the link broke")
+    }
     const faulty: Call = async (command, payload, ms) => {
+        if (!linked) throw broken()
         const number = ++extent.calls
         const struck = mishap && number === mishap.at ? mishap.kind : undefined
-        if (struck === "request lost") throw new LinkError("request lost")
+        if (struck === "link broken before a request") throw broken()
         const answer = await Promise.race([call(command, payload, ms), ended.then(() => undefined)])
         if (!answer) throw new LinkError("the meter lost its power")
-        if (struck === "answer lost") throw new LinkError("answer lost")
+        if (struck === "link broken before an answer") throw broken()
         if (struck === "power cut at an answer") {
             await board.powerOff()
             throw new LinkError("power lost")
@@ -153,6 +159,7 @@ async function calibrateDespite(pki: string, serial: number, planned: Mishap | u
                 service = await findMeter(bus, 10_000)
             }
             ended = board.exited
+            linked = true
             mishap = undefined
             protocol = await station()
         }

@@ -1,4 +1,5 @@
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
+import { spawnSync } from "node:child_process"
+import { copyFileSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { ensureBuilt } from "../build/build.ts"
 import { ModelSource } from "../calibrate/boards.ts"
@@ -12,8 +13,9 @@ import { parseEvidence } from "../evidence/format.ts"
 import { HeadEnd } from "../headend/headend.ts"
 import { initPki } from "../pki/init.ts"
 import { judgeEvidence } from "../verify/evidence.ts"
-import type { Verdict } from "../verify/findings.ts"
+import { extract } from "../verify/extract.ts"
 import { forgeRegister } from "./forge.ts"
+import { readingLines, verdictLines } from "./show.ts"
 
 export const help = `plomb demo: one signed reading, from a bare board to a proof, on this desk (what npm start runs)
 
@@ -21,7 +23,8 @@ export const help = `plomb demo: one signed reading, from a bare board to a proo
 
 Builds the images, boots a meter and a MUC in the stock DeviceScript VM with models of their chips, calibrates
 the meter, pulls one reading through the MUC, verifies it, and then the same reading with one bit changed.
-Everything it makes is left in DIR (default .plomb/demo), which is made anew each time.`
+Everything it makes is left in DIR (default .plomb/demo), which is made anew each time. --verbose says each
+finding, each measurement and what the boards print.`
 
 const serial = 20260001
 const hardware = "plomb-1"
@@ -48,70 +51,84 @@ export async function run(args: string[]): Promise<number> {
         )
     }
 
-    step("The parties: two trust anchors and who certifies whom")
+    step("The parties: two roots of trust, and who certifies whom")
     await initPki(pki)
     say("institute root -> calibration authority -> meters")
     say("CA root -> manufacturer, provider's security management -> operators, data collection")
+    const anchor = join(folder, "institute-root.pem")
+    copyFileSync(join(pki, "institute-root", "cert.pem"), anchor)
+    const anchors = [readFileSync(anchor, "utf8")]
 
     const source = new ModelSource()
     const onLog = (board: string, line: string) => values.verbose && say(`[${board}] ${line}`)
     const desk = await Desk.open({ serials: [serial], state: join(folder, "state"), load: source, onLog })
+    const headEnd = new HeadEnd({
+        store: join(folder, "evidence"),
+        anchors,
+        crls: () => instituteCrls(pki),
+        refreshMs: 300,
+    })
     try {
         step("A bare meter on the desk")
-        say(
-            "models of ATECC608B, ADE7953, DS3231, MB85RC1MT and SC16IS752, written from their data sheets, on its I2C bus",
-        )
+        say("Its program runs in the same virtual machine as on a board. On its I2C bus are models of")
+        say("ATECC608B, ADE7953, DS3231, MB85RC1MT and SC16IS752, written from their data sheets.")
         await desk.start()
 
-        step("Calibration: the key is made inside and never leaves")
-        const protocol = await calibrate(desk, source, pki)
-        writeFileSync(join(folder, "calibration.html"), protocolPage(protocol))
-        say(`meter ${protocol.serverId}, public key ${fingerprint(protocol.publicKey)} (${protocol.keyProtection})`)
-        say(`protocol for the file: ${join(folder, "calibration.html")}`)
+        step("Calibration: the meter makes its key inside a secure element, where it stays")
+        const { port } = await headEnd.listen(0)
+        const protocol = await calibrate(desk, source, pki, values.verbose!, () => desk.startMuc(`127.0.0.1:${port}`))
+        const page = join(folder, "calibration.html")
+        writeFileSync(page, protocolPage(protocol))
+        say(`meter ${protocol.serverId}, protected by: ${protocol.keyProtection}`)
+        say(`public key ${fingerprint(protocol.publicKey)}; to print: ${page}`)
 
-        step("One reading, asked for by the head-end, carried by the MUC")
-        const headEnd = new HeadEnd({
-            store: join(folder, "evidence"),
-            anchors: [readFileSync(join(pki, "institute-root", "cert.pem"), "utf8")],
-            crls: () => instituteCrls(pki),
-            refreshMs: 300,
-        })
-        const evidencePath = await pull(desk, source, headEnd)
+        step("One reading, asked for by the head-end, carried by the MUC over RS-485")
+        await source.apply({ name: "household", volts: 231.4, amperes: 8.2, lagDegrees: 12, hertz: 50 })
+        const meter = await headEnd.waitForMeter(serverIdOf(serial), 30_000)
+        say(`MUC ${meter.muc} has found the meter on its line`)
+        const stored = await headEnd.pull(meter.serverId)
+        const evidence = join(folder, "reading.evidence.json")
+        copyFileSync(stored.path, evidence)
+        const text = readFileSync(evidence, "utf8")
+        const [verdict] = judgeEvidence(evidence, parseEvidence(text), { anchors })
+        show(readingLines(verdict.reading))
 
-        step("Is it proof? plomb verify knows the file and the institute's root certificate, nothing else")
-        const text = readFileSync(evidencePath, "utf8")
-        const anchors = [readFileSync(join(pki, "institute-root", "cert.pem"), "utf8")]
-        const [verdict] = judgeEvidence(evidencePath, parseEvidence(text), { anchors })
-        show(verdict)
+        step("Is it proof? The judge has this file and the institute's root certificate, nothing else")
+        show(verdictLines(verdict, values.verbose!))
 
-        step("The same reading with one bit changed: in 1-0:1.8.0, both checksums mended")
+        step("The same reading with one bit of 1-0:1.8.0 changed, and every checksum mended")
         const forged = forge(text)
         const forgedPath = join(folder, "forged.evidence.json")
         writeFileSync(forgedPath, forged)
         const [refusal] = judgeEvidence(forgedPath, parseEvidence(forged), { anchors })
-        show(refusal)
+        say(`energy drawn: ${verdict.reading["1-0:1.8.0"]} has become ${refusal.reading["1-0:1.8.0"]}`)
+        show(verdictLines(refusal, values.verbose!))
 
         title("Look for yourself")
-        const anchor = join(pki, "institute-root", "cert.pem")
-        say(`npx plomb verify ${evidencePath} --anchor ${anchor}`)
+        say(`npx plomb verify ${evidence} --anchor ${anchor}`)
         say(`npx plomb verify ${forgedPath} --anchor ${anchor}`)
-        say(`npx plomb verify ${evidencePath} --anchor ${anchor} --extract ${join(folder, "openssl")}`)
-        const [key, signature, signed] = ["key.pem", "signature.der", "signed.bin"].map(name =>
-            join(folder, "openssl", name),
-        )
-        say(`openssl dgst -sha256 -verify ${key} -signature ${signature} ${signed}`)
+        const openssl = join(folder, "openssl")
+        extract(openssl, [verdict])
+        if (spawnSync("openssl", ["version"]).error)
+            say(`There is no openssl here; what it needs to check the signature is in ${openssl}.`)
+        else {
+            say(`(cd ${openssl} && openssl dgst -sha256 -verify key.pem -signature signature.der signed.bin)`)
+        }
         say("")
-        say(`done in ${((Date.now() - started) / 1000).toFixed(1)} s`)
+        say(`All of this took ${((Date.now() - started) / 1000).toFixed(1)} s. Everything is in ${folder}.`)
         return verdict.name === "proof" && refusal.name === "not proof" ? 0 : 1
     } finally {
+        await headEnd.close()
         await desk.close()
     }
 }
 
-async function calibrate(desk: Desk, source: ModelSource, pki: string) {
+/** Calibrates the meter; `onNamed` is called once it has its server id and so can be found on the line. */
+async function calibrate(desk: Desk, source: ModelSource, pki: string, all: boolean, onNamed: () => Promise<void>) {
     const { bus, meter } = await desk.calibrationLink()
+    let named: Promise<void> | undefined
     try {
-        return await calibrateMeter({
+        const protocol = await calibrateMeter({
             meter,
             serial,
             hardware,
@@ -119,29 +136,18 @@ async function calibrate(desk: Desk, source: ModelSource, pki: string) {
             certifier: certifierOf(pki),
             judge: judgeWith(instituteCrls(pki)),
             now: () => new Date(),
-            onStep: (name, final) => say(final ? `${name} (FINAL: ${final})` : name),
-            onProgress: text => say(`  ${text}`),
+            onStep: (name, final) => {
+                if (!name.startsWith("production")) named ??= onNamed()
+                say(name)
+                if (final) say(`  FINAL: ${final}`)
+            },
+            onProgress: text => (all || text.startsWith("proof")) && say(`  ${text}`),
             remember: async () => {},
         })
+        await named
+        return protocol
     } finally {
         bus.dispose()
-    }
-}
-
-/** Applies a household load for a moment, lets the MUC find the meter, and pulls one reading. Answers the evidence file. */
-async function pull(desk: Desk, source: ModelSource, headEnd: HeadEnd): Promise<string> {
-    try {
-        await source.apply({ name: "household", volts: 231.4, amperes: 8.2, lagDegrees: 12, hertz: 50 })
-        const { port } = await headEnd.listen(0)
-        await desk.startMuc(`127.0.0.1:${port}`)
-        say(`head-end on 127.0.0.1:${port}; the MUC looks round its RS-485 line`)
-        const meter = await headEnd.waitForMeter(serverIdOf(serial), 30_000)
-        say(`MUC ${meter.muc} has found meter ${meter.serverId}`)
-        const stored = await headEnd.pull(meter.serverId)
-        say(`signed list ${stored.pagination} received, stored as ${stored.path}`)
-        return stored.path
-    } finally {
-        await headEnd.close()
     }
 }
 
@@ -151,15 +157,8 @@ function forge(text: string): string {
     return JSON.stringify(evidence)
 }
 
-function show(verdict: Verdict): void {
-    for (const finding of verdict.findings) {
-        const mark = finding.result === "proved" ? "+" : finding.result === "failed" ? "X" : "-"
-        say(
-            `${mark} ${finding.check}: ${finding.result === "proved" ? finding.came : `expected ${finding.expected}, came ${finding.came}`}`,
-        )
-    }
-    say("")
-    say(`=> ${verdict.name.toUpperCase()}: ${verdict.statement}`)
+function show(lines: string[]): void {
+    for (const line of lines) console.log(line)
 }
 
 let steps = 0
