@@ -9,6 +9,9 @@ const open = 2
 /** Octets handed to the runtime at once: an ESP32 queues 50 such pieces, and a Pico W's lwIP has 4 KB in all. */
 const pieceLength = 1024
 
+/** Octets that may wait to be received: whoever sends more unasked loses the connection, not the board its heap. */
+const mostWaiting = 8192
+
 /** How long a full send queue may stay full. */
 const stuckMs = 10000
 
@@ -21,6 +24,8 @@ export class NetUplink implements Uplink {
     private state: number
     private reason: string
     private arrived: Buffer[]
+    /** Octets in `arrived`. */
+    private held: number
     private waiting: ds.Fiber
 
     /**
@@ -30,11 +35,13 @@ export class NetUplink implements Uplink {
     constructor(readonly pauseMs: number) {
         this.state = closed
         this.arrived = []
+        this.held = 0
     }
 
     connect(host: string, port: number, timeoutMs: number): void {
         this.close()
         this.arrived = []
+        this.held = 0
         this.reason = ""
         this.state = opening
         const dsx = ds as any
@@ -67,7 +74,11 @@ export class NetUplink implements Uplink {
 
     receive(timeoutMs: number): Buffer | undefined | null {
         if (this.arrived.length === 0 && this.state === open) this.wait(timeoutMs)
-        if (this.arrived.length > 0) return this.arrived.shift()
+        if (this.arrived.length > 0) {
+            const octets = this.arrived.shift()
+            if (octets) this.held -= octets.length
+            return octets
+        }
         return this.state === open ? undefined : null
     }
 
@@ -97,8 +108,11 @@ export class NetUplink implements Uplink {
     /** Runs in a fiber of its own, and within a native call of this class at times. */
     private onEvent(event: string, arg: any): void {
         if (event === "open") this.state = open
-        else if (event === "data") this.arrived.push(arg)
-        else {
+        else if (event === "data") {
+            this.held += arg.length
+            if (this.held <= mostWaiting) this.arrived.push(arg)
+            else this.close()
+        } else {
             if (event === "error") this.reason = "" + arg
             this.state = closed
         }

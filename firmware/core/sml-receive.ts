@@ -46,6 +46,7 @@ export class SmlReceiver {
             this.buffer.blitAt(this.fill, piece, from, copied)
             this.fill += copied
             from += copied
+            platform().yieldNow()
             this.search()
         }
     }
@@ -129,6 +130,7 @@ export class SmlReceiver {
     problem(code: number): void {
         const which = code - Code.SmlTruncated
         this.problems[which] = this.problems[which] + 1
+        platform().yieldNow()
         this.inside = false
         this.scan = 1
         this.onProblem(code, this.offset)

@@ -34,12 +34,12 @@ export function serveUplink(uplink: Uplink, router: Router, host: string, port: 
 }
 
 function serveConnection(uplink: Uplink, router: Router): void {
-    const files: Buffer[] = []
     const receiver = new SmlReceiver(
         longestRequest,
         false,
         raw => {
-            files.push(raw)
+            const answer = routed(router, raw)
+            if (answer) uplink.send(answer)
         },
         () => {},
     )
@@ -48,15 +48,11 @@ function serveConnection(uplink: Uplink, router: Router): void {
         if (octets === null) return
         if (octets === undefined) continue
         receiver.feed(octets)
-        while (files.length > 0) {
-            const answer = routed(router, files.shift())
-            if (answer) uplink.send(answer)
-        }
     }
 }
 
 /** A damaged request gets no answer: whom to answer is not known. */
-function routed(router: Router, file: any): Buffer | undefined {
+function routed(router: Router, file: Buffer): Buffer | undefined {
     try {
         return router.route(file)
     } catch (e: any) {

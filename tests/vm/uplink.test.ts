@@ -20,7 +20,8 @@ async function listen(serve: (socket: Socket) => void): Promise<number> {
 /** Runs a program that has an uplink `up` and the peer's `port`, until it logs "end"; what it logged. */
 async function run(port: number, body: string, settings: Record<string, string> = {}): Promise<string[]> {
     const main = "probe/main.ts"
-    const text = `import { NetUplink } from "../hal/uplink-net"
+    const text = `import { sleep } from "@devicescript/core"
+import { NetUplink } from "../hal/uplink-net"
 import { VmBus } from "../hal/bus-vm"
 import { VmSettings } from "../hal/settings-vm"
 import { PlombError } from "../firmware/core/errors"
@@ -125,4 +126,24 @@ console.log(settings.get("a"))`,
         { a: "1" },
     )
     expect(log).toEqual(["1", "1", "1 AB", "1", "end"])
+})
+
+test("a peer that sends more than anybody takes loses the connection; what had come before stays", async () => {
+    const port = await listen(socket => {
+        socket.on("error", () => {})
+        socket.write(Buffer.alloc(100_000))
+    })
+    const log = await run(
+        port,
+        `up.connect("127.0.0.1", port, 5000)
+await sleep(3000)
+let came = 0
+let b = up.receive(1000)
+while (b) {
+    came += b.length
+    b = up.receive(1000)
+}
+console.log(b === null, came > 4000, came <= 8192)`,
+    )
+    expect(log).toEqual(["true true true", "end"])
 })

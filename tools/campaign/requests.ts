@@ -70,7 +70,7 @@ async function bombard(folder: string, count: number, seed: number): Promise<Out
         let answers = 0
         let longest = 0
         for (let i = 0; i < count && alive(meter) && alive(muc); ++i) {
-            const byLine = random(2) === 0
+            const byLine = i < 6 ? (i & 1) === 0 : random(2) === 0
             const longestFile = byLine ? 1024 : 2048
             const target = random(4) > 0 ? id : undefined
             const what =
