@@ -6,7 +6,8 @@ export const tableWidth = 110
 /** A figure with three to four digits that mean something, thousands apart. */
 export function figure(value: number): string {
     if (!Number.isFinite(value)) return "?"
-    const digits = Math.abs(value) >= 100 || Number.isInteger(value) ? 0 : Math.abs(value) >= 10 ? 1 : 2
+    const digits =
+        Math.abs(value) >= 100 || Math.abs(value - Math.round(value)) < 0.001 ? 0 : Math.abs(value) >= 10 ? 1 : 2
     return value.toFixed(digits).replace(/\B(?=(\d{3})+(?!\d))/g, digits === 0 ? "," : "")
 }
 
