@@ -1,4 +1,5 @@
 import { Code, fail } from "./errors"
+import { cut, sameOctets } from "./octets"
 
 /**
  * Authenticated encryption with one key. A nonce must never be used twice with a key for `seal`. Both let other fibers
@@ -13,7 +14,6 @@ export interface Aead {
 
 /** Throws `TagMismatch` unless `tag` is what `sealed` has from `at` to its end; looks at all octets in any case. */
 export function checkTag(tag: Buffer, sealed: Buffer, at: number): void {
-    let difference = at < 0 ? 1 : 0
-    for (let i = 0; i < tag.length && at >= 0; ++i) difference |= tag[i] ^ sealed[at + i]
-    if (difference !== 0) fail(Code.TagMismatch, at, "a tag that holds", "another")
+    if (at < 0 || !sameOctets(tag, cut(sealed, at, tag.length)))
+        fail(Code.TagMismatch, at, "a tag that holds", "another")
 }

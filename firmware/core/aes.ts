@@ -71,31 +71,27 @@ export function expandAesKey(key: Buffer): number[] {
 
 /**
  * Encrypts the block of the words a0 to a3 (each four octets, little endian) and adds it (XOR) to the 16 octets of
- * `into` from `at`. About 1,850 steps for AES-128, no yield.
+ * `into` from `at`. About 1,900 steps for AES-128, no yield.
  */
 // biome-ignore format: one word a line
 export function addAesBlock(words: number[], a0: number, a1: number, a2: number, a3: number, into: Buffer, at: number): void {
-    const end = words.length - 8
-    let k = 4
-    let b0 = 0, b1 = 0, b2 = 0, b3 = 0
-    a0 = a0 ^ words[0]
-    a1 = a1 ^ words[1]
-    a2 = a2 ^ words[2]
-    a3 = a3 ^ words[3]
-    for (;;) {
+    const end = words.length - 4
+    let b0 = a0 ^ words[0]
+    let b1 = a1 ^ words[1]
+    let b2 = a2 ^ words[2]
+    let b3 = a3 ^ words[3]
+    for (let k = 4; k < end; k += 4) {
+        a0 = b0
+        a1 = b1
+        a2 = b2
+        a3 = b3
         b0 = table.getAt((a0 << 3) & 0x7f8, "i32") ^ table.getAt(((a1 >> 5) & 0x7f8) + 3, "i32") ^ table.getAt(((a2 >> 13) & 0x7f8) + 2, "i32") ^ table.getAt(((a3 >> 21) & 0x7f8) + 1, "i32") ^ words[k]
         b1 = table.getAt((a1 << 3) & 0x7f8, "i32") ^ table.getAt(((a2 >> 5) & 0x7f8) + 3, "i32") ^ table.getAt(((a3 >> 13) & 0x7f8) + 2, "i32") ^ table.getAt(((a0 >> 21) & 0x7f8) + 1, "i32") ^ words[k + 1]
         b2 = table.getAt((a2 << 3) & 0x7f8, "i32") ^ table.getAt(((a3 >> 5) & 0x7f8) + 3, "i32") ^ table.getAt(((a0 >> 13) & 0x7f8) + 2, "i32") ^ table.getAt(((a1 >> 21) & 0x7f8) + 1, "i32") ^ words[k + 2]
         b3 = table.getAt((a3 << 3) & 0x7f8, "i32") ^ table.getAt(((a0 >> 5) & 0x7f8) + 3, "i32") ^ table.getAt(((a1 >> 13) & 0x7f8) + 2, "i32") ^ table.getAt(((a2 >> 21) & 0x7f8) + 1, "i32") ^ words[k + 3]
-        if (k === end) break
-        a0 = table.getAt((b0 << 3) & 0x7f8, "i32") ^ table.getAt(((b1 >> 5) & 0x7f8) + 3, "i32") ^ table.getAt(((b2 >> 13) & 0x7f8) + 2, "i32") ^ table.getAt(((b3 >> 21) & 0x7f8) + 1, "i32") ^ words[k + 4]
-        a1 = table.getAt((b1 << 3) & 0x7f8, "i32") ^ table.getAt(((b2 >> 5) & 0x7f8) + 3, "i32") ^ table.getAt(((b3 >> 13) & 0x7f8) + 2, "i32") ^ table.getAt(((b0 >> 21) & 0x7f8) + 1, "i32") ^ words[k + 5]
-        a2 = table.getAt((b2 << 3) & 0x7f8, "i32") ^ table.getAt(((b3 >> 5) & 0x7f8) + 3, "i32") ^ table.getAt(((b0 >> 13) & 0x7f8) + 2, "i32") ^ table.getAt(((b1 >> 21) & 0x7f8) + 1, "i32") ^ words[k + 6]
-        a3 = table.getAt((b3 << 3) & 0x7f8, "i32") ^ table.getAt(((b0 >> 5) & 0x7f8) + 3, "i32") ^ table.getAt(((b1 >> 13) & 0x7f8) + 2, "i32") ^ table.getAt(((b2 >> 21) & 0x7f8) + 1, "i32") ^ words[k + 7]
-        k = k + 8
     }
-    into.setAt(at, "i32", into.getAt(at, "i32") ^ words[k + 4] ^ (table.getAt(((b0 << 3) & 0x7f8) + 1, "i32") & 0xff) ^ (table.getAt((b1 >> 5) & 0x7f8, "i32") & 0xff00) ^ (table.getAt((b2 >> 13) & 0x7f8, "i32") & 0xff0000) ^ (table.getAt(((b3 >> 21) & 0x7f8) + 2, "i32") & -0x1000000))
-    into.setAt(at + 4, "i32", into.getAt(at + 4, "i32") ^ words[k + 5] ^ (table.getAt(((b1 << 3) & 0x7f8) + 1, "i32") & 0xff) ^ (table.getAt((b2 >> 5) & 0x7f8, "i32") & 0xff00) ^ (table.getAt((b3 >> 13) & 0x7f8, "i32") & 0xff0000) ^ (table.getAt(((b0 >> 21) & 0x7f8) + 2, "i32") & -0x1000000))
-    into.setAt(at + 8, "i32", into.getAt(at + 8, "i32") ^ words[k + 6] ^ (table.getAt(((b2 << 3) & 0x7f8) + 1, "i32") & 0xff) ^ (table.getAt((b3 >> 5) & 0x7f8, "i32") & 0xff00) ^ (table.getAt((b0 >> 13) & 0x7f8, "i32") & 0xff0000) ^ (table.getAt(((b1 >> 21) & 0x7f8) + 2, "i32") & -0x1000000))
-    into.setAt(at + 12, "i32", into.getAt(at + 12, "i32") ^ words[k + 7] ^ (table.getAt(((b3 << 3) & 0x7f8) + 1, "i32") & 0xff) ^ (table.getAt((b0 >> 5) & 0x7f8, "i32") & 0xff00) ^ (table.getAt((b1 >> 13) & 0x7f8, "i32") & 0xff0000) ^ (table.getAt(((b2 >> 21) & 0x7f8) + 2, "i32") & -0x1000000))
+    into.setAt(at, "i32", into.getAt(at, "i32") ^ words[end] ^ (table.getAt(((b0 << 3) & 0x7f8) + 1, "i32") & 0xff) ^ (table.getAt((b1 >> 5) & 0x7f8, "i32") & 0xff00) ^ (table.getAt((b2 >> 13) & 0x7f8, "i32") & 0xff0000) ^ (table.getAt(((b3 >> 21) & 0x7f8) + 2, "i32") & -0x1000000))
+    into.setAt(at + 4, "i32", into.getAt(at + 4, "i32") ^ words[end + 1] ^ (table.getAt(((b1 << 3) & 0x7f8) + 1, "i32") & 0xff) ^ (table.getAt((b2 >> 5) & 0x7f8, "i32") & 0xff00) ^ (table.getAt((b3 >> 13) & 0x7f8, "i32") & 0xff0000) ^ (table.getAt(((b0 >> 21) & 0x7f8) + 2, "i32") & -0x1000000))
+    into.setAt(at + 8, "i32", into.getAt(at + 8, "i32") ^ words[end + 2] ^ (table.getAt(((b2 << 3) & 0x7f8) + 1, "i32") & 0xff) ^ (table.getAt((b3 >> 5) & 0x7f8, "i32") & 0xff00) ^ (table.getAt((b0 >> 13) & 0x7f8, "i32") & 0xff0000) ^ (table.getAt(((b1 >> 21) & 0x7f8) + 2, "i32") & -0x1000000))
+    into.setAt(at + 12, "i32", into.getAt(at + 12, "i32") ^ words[end + 3] ^ (table.getAt(((b3 << 3) & 0x7f8) + 1, "i32") & 0xff) ^ (table.getAt((b0 >> 5) & 0x7f8, "i32") & 0xff00) ^ (table.getAt((b1 >> 13) & 0x7f8, "i32") & 0xff0000) ^ (table.getAt(((b2 >> 21) & 0x7f8) + 2, "i32") & -0x1000000))
 }

@@ -43,7 +43,7 @@ export class AesGcm implements Aead {
     open(nonce: Buffer, aad: Buffer, sealed: Buffer): Buffer {
         const counter = this.firstCounter(nonce)
         const length = sealed.length - this.tagLength
-        checkTag(cut(this.tagOf(counter, aad, sealed, length), 0, this.tagLength), sealed, length)
+        checkTag(this.tagOf(counter, aad, sealed, length), sealed, length)
         const octets = cut(sealed, 0, length)
         this.addStream(counter, octets, length)
         return octets
@@ -80,7 +80,7 @@ export class AesGcm implements Aead {
         }
     }
 
-    /** The tag in full over `aad` and the first `length` of `octets`. */
+    /** The tag over `aad` and the first `length` of `octets`. */
     private tagOf(counter: number[], aad: Buffer, octets: Buffer, length: number): Buffer {
         const sum: number[] = [0, 0, 0, 0]
         this.hash(sum, aad, aad.length)
@@ -89,7 +89,7 @@ export class AesGcm implements Aead {
         const tag = Buffer.alloc(16)
         for (let i = 0; i < 4; ++i) tag.setAt(4 * i, "i32", swapped(sum[i]))
         addAesBlock(this.words, counter[0], counter[1], counter[2], swapped(counter[3]), tag, 0)
-        return tag
+        return cut(tag, 0, this.tagLength)
     }
 
     /**

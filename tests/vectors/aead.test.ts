@@ -1,13 +1,11 @@
-import { existsSync, readFileSync } from "node:fs"
-import { join } from "node:path"
+import { readFileSync } from "node:fs"
 import { describe, expect, it } from "vitest"
 import { aead } from "../../tools/vectors/aead.ts"
 import { kdf } from "../../tools/vectors/kdf.ts"
 import { runFormat } from "../../tools/vectors/run.ts"
+import { hasVectors, vectorPath } from "../extras.ts"
 
-const root = process.env.PLOMB_VECTORS ?? "../shared/vectors"
-const present = existsSync(root)
-if (!present) console.log(`left out: ${root} is not there (set PLOMB_VECTORS)`)
+const present = hasVectors("wycheproof", "nist-acvp", "tls13-botan")
 
 /** File, and how many questions its cases come to (a valid AEAD case is sealed and opened). */
 const files: [string, number][] = [
@@ -22,7 +20,7 @@ const files: [string, number][] = [
 ]
 
 async function run(file: string, where: "node" | "vm") {
-    const path = join(root, file)
+    const path = vectorPath(file)
     const json = JSON.parse(readFileSync(path, "utf8"))
     const format = [aead, kdf].find(each => each.recognises(json, path))
     if (!format) throw new Error(`${file}: in neither format`)

@@ -2,7 +2,9 @@ import { createCipheriv } from "node:crypto"
 import { expect, it } from "vitest"
 import { Board } from "../../tools/vm/board.ts"
 import { compile, type Image } from "../../tools/vm/compile.ts"
+import { runCases } from "../../tools/vm/harness.ts"
 import { World } from "../../tools/vm/world.ts"
+import { seeded } from "../helpers/random.ts"
 
 const key = Buffer.from("808182838485868788898a8b8c8d8e8f909192939495969798999a9b9c9d9e9f", "hex")
 const nonce = Buffer.from("070000004041424344454647", "hex")
@@ -82,4 +84,33 @@ it("in the VM: 1 KB is sealed and opened within the marks of steps, and no more 
             expect(steps - base.steps).toBeLessThan(cipher === gcm ? 341_000 : 131_000)
     }
     for (const { gap } of results) expect(gap).toBeLessThan(60_000)
+})
+
+it("in the VM: seals what node:crypto seals and opens it, at lengths of 0 to 300, with any nonce and tag", async () => {
+    const random = seeded(41)
+    const requests: Buffer[] = []
+    const expected: Buffer[] = []
+    for (let turn = 0; turn <= 300; ++turn) {
+        const name = ["chacha20-poly1305", "aes-128-gcm", "aes-256-gcm"][turn % 3]
+        const isGcm = turn % 3 > 0
+        const anyKey = random.octets(turn % 3 === 1 ? 16 : 32)
+        const anyNonce = random.octets(isGcm && turn % 4 === 0 ? 1 + random.below(40) : 12)
+        const anyAad = random.octets(random.below(301))
+        const plain = random.octets(turn)
+        const tagLength = isGcm ? 12 + random.below(5) : 16
+        const theirs = createCipheriv(name as "aes-128-gcm", anyKey, anyNonce, { authTagLength: tagLength })
+        theirs.setAAD(anyAad, { plaintextLength: turn })
+        const cipherText = Buffer.concat([theirs.update(plain), theirs.final(), theirs.getAuthTag()])
+        for (const [op, octets] of [plain, cipherText].entries()) {
+            const head = Buffer.of(op, isGcm ? 1 : 0, tagLength, anyKey.length, anyNonce.length, 0, 0, 0)
+            head.writeUInt16LE(anyAad.length, 6)
+            requests.push(Buffer.concat([head, anyKey, anyNonce, anyAad, octets]))
+        }
+        expected.push(cipherText, plain)
+    }
+    const outcomes = await runCases("tools/vectors/device/aead.ts", requests)
+    for (const [i, outcome] of outcomes.entries()) {
+        if ("failure" in outcome) throw new Error(`${i}: ${outcome.failure}`)
+        expect(Buffer.from(outcome.octets).toString("hex")).toBe(`00${expected[i].toString("hex")}`)
+    }
 })
