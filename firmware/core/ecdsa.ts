@@ -1,20 +1,19 @@
 import { Code, fail } from "./errors"
-import { combine, multiplyBase, multiplyPoint, oddMultiples } from "./p256-multiply"
-import { coordinates, isInfinite, primeField } from "./p256-point"
+import { negMul, negSquare } from "./p256-field"
+import { combine, multiplyBase, multiplyPoint, oddMultiples, sparseDigits } from "./p256-multiply"
+import { hasX, isInfinite, primeField } from "./p256-point"
 import {
-    addModulo,
-    addRaw,
     inverse,
-    inversePublic,
     isZero,
     lessThan,
     limbsAt,
     limbsFromOctets,
     limbsToOctets,
+    linear,
     Modulus,
     montgomeryMultiply,
     reduce,
-    sameLimbs,
+    vanishes,
     zeroLimbs,
 } from "./p256-scalar"
 import { curveConstants, groupOrder, montgomeryB, rSquaredModN } from "./p256-tables"
@@ -92,12 +91,12 @@ export function signP256(privateKey: Buffer, digest: Buffer): Buffer {
 
 /** s = (e + r d) / k with r the x of k * G; false where r or s is 0. */
 function signWith(k: number[], d: number[], e: number[], n: Modulus, signature: Buffer): boolean {
-    const r = limbsFromOctets(multiplyBase(k, n, 1), 0)
+    const r = multiplyBase(k, n).minusX
     reduce(r, r, 1, n)
     const s = zeroLimbs()
     montgomeryMultiply(s, d, n.rSquared, n)
     montgomeryMultiply(s, s, r, n)
-    addModulo(s, s, e, n)
+    linear(s, s, 1, e, 1)
     montgomeryMultiply(s, s, n.rSquared, n)
     montgomeryMultiply(s, s, inverse(k, n), n)
     limbsToOctets(signature, 0, r)
@@ -119,23 +118,16 @@ export function verifyP256(publicKey: Buffer, digest: Buffer, signature: Buffer)
     if (!inOrder(r, n) || !inOrder(s, n)) return false
     const u1 = zeroLimbs()
     const u2 = zeroLimbs()
-    const w = inversePublic(s, n)
+    const w = inverse(s, n)
     montgomeryMultiply(w, w, n.rSquared, n)
     montgomeryMultiply(u1, w, limbsFromOctets(digest, 0), n)
     montgomeryMultiply(u2, w, r, n)
-    const sum = combine(u1, u2, n, oddMultiples(q[0], q[1]))
+    const sum = combine(u1, n, sparseDigits(u2), oddMultiples(q[0], q[1]))
     if (isInfinite(sum)) return false
-    // r = x modulo n without an inversion: r Z^2 = X modulo p, or (r + n) Z^2 where r + n is a coordinate too
-    const p = sum.field
-    const point = coordinates(sum)
-    montgomeryMultiply(w, point[2], point[2], p)
-    montgomeryMultiply(w, w, p.rSquared, p)
-    montgomeryMultiply(u1, w, r, p)
-    if (sameLimbs(u1, point[0])) return true
-    addRaw(r, r, n.limbs)
-    if (!lessThan(r, p.limbs)) return false
-    montgomeryMultiply(u1, w, r, p)
-    return sameLimbs(u1, point[0])
+    // r = x modulo n: x is r, or r + n where that is a coordinate too
+    if (hasX(sum, r)) return true
+    linear(r, r, 1, n.limbs, 1)
+    return lessThan(r, sum.field.limbs) && hasX(sum, r)
 }
 
 /** x and y in Montgomery form if `publicKey` is a point of the curve (SP 800-56A 5.6.2.3.4). */
@@ -145,18 +137,19 @@ function pointFrom(publicKey: Buffer): number[][] | undefined {
     const x = limbsFromOctets(publicKey, 0)
     const y = limbsFromOctets(publicKey, 32)
     if (!lessThan(x, p.limbs) || !lessThan(y, p.limbs)) return undefined
-    montgomeryMultiply(x, x, p.rSquared, p)
-    montgomeryMultiply(y, y, p.rSquared, p)
-    // y^2 = x^3 - 3 x + b
+    negMul(x, x, p.rSquared)
+    negMul(y, y, p.rSquared)
+    reduce(x, x, -1, p)
+    reduce(y, y, -1, p)
+    // -y^2 + x^3 - 3 x + b = 0
     const left = zeroLimbs()
     const right = zeroLimbs()
-    montgomeryMultiply(left, y, y, p)
-    montgomeryMultiply(right, x, x, p)
-    montgomeryMultiply(right, right, x, p)
+    negSquare(left, y)
+    negSquare(right, x)
+    negMul(right, right, x)
     const b = limbsAt(curveConstants, montgomeryB)
-    for (let i = 0; i < 11; ++i) right[i] = right[i] - 3 * x[i] + b[i]
-    reduce(right, right, 1, p)
-    return sameLimbs(left, right) ? [x, y] : undefined
+    for (let i = 0; i < 11; ++i) left[i] = left[i] + right[i] - 3 * x[i] + b[i]
+    return vanishes(left, p) ? [x, y] : undefined
 }
 
 /** Are these 64 octets X|Y of a point of the curve? */
@@ -167,7 +160,16 @@ export function validPublicKeyP256(publicKey: Buffer): boolean {
 /** The public key of a private key. Throws `BadPrivateKey`. */
 export function publicKeyP256(privateKey: Buffer): Buffer {
     const n = order()
-    return multiplyBase(secretFrom(privateKey, n), n, 2)
+    const point = multiplyBase(secretFrom(privateKey, n), n)
+    return octetsOf(point.minusX, point.y)
+}
+
+/** Two numbers of 32 octets, big endian. */
+function octetsOf(a: number[], b: number[]): Buffer {
+    const octets = Buffer.alloc(64)
+    limbsToOctets(octets, 0, a)
+    limbsToOctets(octets, 32, b)
+    return octets
 }
 
 /** A new key pair from the machine's randomness, by rejection (FIPS 186-5 A.2.2). */
@@ -185,5 +187,7 @@ export function ecdhP256(privateKey: Buffer, publicKey: Buffer): Buffer {
     const d = secretFrom(privateKey, n)
     const q = pointFrom(publicKey)
     if (!q) return fail(Code.BadPublicKey, -1, "a point of P-256", publicKey.length + " octets")
-    return multiplyPoint(d, n, oddMultiples(q[0], q[1]))
+    const secret = Buffer.alloc(32)
+    limbsToOctets(secret, 0, multiplyPoint(d, n, oddMultiples(q[0], q[1])))
+    return secret
 }

@@ -1,16 +1,5 @@
 import { negMul, negMulLess, negSquare, negSquareLess } from "./p256-field"
-import {
-    inverse,
-    isZero,
-    limbsAt,
-    limbsToOctets,
-    Modulus,
-    montgomeryMultiply,
-    octetOf,
-    randomLimbs,
-    reduce,
-    zeroLimbs,
-} from "./p256-scalar"
+import { limbsAt, Modulus, octetOf, randomLimbs, reduce, tryInverse, vanishes, zeroLimbs } from "./p256-scalar"
 import { combTable, curveConstants, fieldPrime, montgomeryOne, rSquaredModP } from "./p256-tables"
 import { platform } from "./platform"
 
@@ -77,14 +66,14 @@ export function setPoint(sum: PointSum, table: Buffer, offset: number, sign: num
 
 /** The same point with another, random Z, so that the limbs met in a computation differ each time. */
 export function randomiseZ(sum: PointSum): void {
-    const z = randomLimbs()
-    const zz = sum.a
-    negSquare(zz, z)
-    negMul(sum.b, zz, z)
-    negMul(sum.y, sum.y, sum.b)
-    negMul(sum.minusX, sum.minusX, zz)
-    // zz is -z^2, so Y came out negative; with -z it is the same point again.
-    for (let i = 0; i < 11; ++i) sum.z[i] = -z[i]
+    const factor = randomLimbs()
+    const a = sum.a
+    negSquare(a, factor)
+    negMul(sum.minusX, sum.minusX, a)
+    negMul(a, a, factor)
+    // Y and Z both come out negative, which is the same point.
+    negMul(sum.y, sum.y, a)
+    negMul(sum.z, sum.z, factor)
 }
 
 /** Doubles the sum: 4 multiplications, 4 squarings (a = -3). No point of the curve has order two. */
@@ -171,70 +160,51 @@ export function addPoint(sum: PointSum, table: Buffer, offset: number, sign: num
 
 /** Does the sum meet the same point (answers true) or its opposite (true, and the sum becomes infinite)? */
 function meetsItself(sum: PointSum, h: number[], r: number[]): boolean {
-    const t = sum.a
-    reduce(t, h, 1, sum.field)
-    if (!isZero(t)) return false
-    reduce(t, r, 1, sum.field)
-    sum.infinite = !isZero(t)
+    if (!vanishes(h, sum.field)) return false
+    sum.infinite = !vanishes(r, sum.field)
     return true
 }
 
 /** The sum is the point at infinity, or was computed without care and has to be done again. */
 export function isInfinite(sum: PointSum): boolean {
-    if (sum.infinite) return true
-    const t = zeroLimbs()
-    reduce(t, sum.z, 1, sum.field)
-    return isZero(t)
+    return sum.infinite || vanishes(sum.z, sum.field)
 }
 
-/** X, Y and Z of the sum, reduced. */
-export function coordinates(sum: PointSum): number[][] {
-    const x = zeroLimbs()
-    const y = zeroLimbs()
-    const z = zeroLimbs()
-    reduce(x, sum.minusX, -1, sum.field)
-    reduce(y, sum.y, 1, sum.field)
-    reduce(z, sum.z, 1, sum.field)
-    return [x, y, z]
-}
-
-/** x = X * zInverse^2, y = Y * zInverse^3, in place; all in Montgomery form. */
-export function scale(x: number[], y: number[], zInverse: number[], field: Modulus): void {
-    const power = zeroLimbs()
-    montgomeryMultiply(power, zInverse, zInverse, field)
-    montgomeryMultiply(x, x, power, field)
-    montgomeryMultiply(power, power, zInverse, field)
-    montgomeryMultiply(y, y, power, field)
-}
-
-/** From 1 / (a R), as an inversion of a number in Montgomery form gives it, to R / a; in place. */
-export function restoreForm(inverted: number[], field: Modulus): void {
-    montgomeryMultiply(inverted, inverted, field.rSquared, field)
-    montgomeryMultiply(inverted, inverted, field.rSquared, field)
+/** Is `x`, below p, the affine x of the sum? Asked without an inversion: x * Z^2 = X. */
+export function hasX(sum: PointSum, x: number[]): boolean {
+    negSquare(sum.a, sum.z)
+    negMul(sum.b, x, sum.field.rSquared)
+    negMulLess(sum.a, sum.a, sum.b, sum.minusX, 1)
+    return vanishes(sum.a, sum.field)
 }
 
 /**
- * Affine x and, if `count` is 2, y of the sum as 32 or 64 octets big endian; not for the point at infinity. The inversion
- * is blinded.
+ * Leaves affine coordinates, reduced, in the place of -X and Y: x and y themselves if `sign` is 1, in Montgomery form if
+ * it is -1. Not for the point at infinity. Z is random where the point is secret, so the inversion is blinded.
  */
-export function affineOctets(sum: PointSum, count: number): Buffer {
+export function makeAffine(sum: PointSum, sign: number): void {
     const field = sum.field
-    const point = coordinates(sum)
-    const zInverse = inverse(point[2], field)
-    restoreForm(zInverse, field)
-    if (count === 2) scale(point[0], point[1], zInverse, field)
-    else {
-        montgomeryMultiply(zInverse, zInverse, zInverse, field)
-        montgomeryMultiply(point[0], point[0], zInverse, field)
+    const a = sum.a
+    const b = sum.b
+    let inverted: number[] | undefined
+    for (;;) {
+        negSquare(a, sum.z)
+        reduce(a, a, 1, field)
+        // -1 / (Z^2 R)
+        inverted = tryInverse(a, field)
+        if (inverted) break
+        randomiseZ(sum)
     }
-    const octets = Buffer.alloc(32 * count)
-    const one = zeroLimbs()
-    one[0] = 1
-    for (let i = 0; i < count; ++i) {
-        montgomeryMultiply(point[i], point[i], one, field)
-        limbsToOctets(octets, 32 * i, point[i])
-    }
-    return octets
+    // a = 1 / Z^2, b = -R / Z^2
+    negMul(a, inverted, field.rSquared)
+    negMul(b, a, field.rSquared)
+    negMul(sum.y, sum.y, sum.z)
+    negMul(sum.y, sum.y, b)
+    const last = sign < 0 ? b : a
+    negMul(sum.y, sum.y, last)
+    negMul(sum.minusX, sum.minusX, last)
+    reduce(sum.y, sum.y, sign, field)
+    reduce(sum.minusX, sum.minusX, sign, field)
 }
 
 /** Puts an affine point in Montgomery form, reduced, into a table. */

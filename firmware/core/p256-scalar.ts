@@ -69,23 +69,23 @@ export function isZero(a: number[]): boolean {
     return any === 0
 }
 
-/** Same limbs. */
-export function sameLimbs(a: number[], b: number[]): boolean {
-    let difference = 0
-    for (let i = 0; i < 11; ++i) difference |= a[i] ^ b[i]
-    return difference === 0
+/** Is `a` (as for `reduce`) a multiple of the modulus? */
+export function vanishes(a: number[], modulus: Modulus): boolean {
+    const t = zeroLimbs()
+    reduce(t, a, 1, modulus)
+    return isZero(t)
 }
 
 /** r = sign * a, reduced; `a` may have signed limbs below 2^30, and a value a few times the modulus. */
 export function reduce(r: number[], a: number[], sign: number, modulus: Modulus): void {
-    carry(r, a, sign, r, 0)
+    linear(r, a, sign, r, 0)
     const m = modulus.limbs
-    while (r[10] < 0) carry(r, r, 1, m, 1)
-    while (!lessThan(r, m)) carry(r, r, 1, m, -1)
+    while (r[10] < 0) linear(r, r, 1, m, 1)
+    while (!lessThan(r, m)) linear(r, r, 1, m, -1)
 }
 
-/** r = s * a + t * b with carries; the top limb keeps the sign. */
-function carry(r: number[], a: number[], s: number, b: number[], t: number): void {
+/** r = s * a + t * b with carries, not reduced; the top limb keeps the sign. */
+export function linear(r: number[], a: number[], s: number, b: number[], t: number): void {
     let sum = 0
     for (let i = 0; i < 10; ++i) {
         sum = sum + s * a[i] + t * b[i]
@@ -93,22 +93,6 @@ function carry(r: number[], a: number[], s: number, b: number[], t: number): voi
         sum = sum >> 24
     }
     r[10] = sum + s * a[10] + t * b[10]
-}
-
-/** r = m - a for a of 1 to m (0 becomes m itself). */
-export function negate(r: number[], a: number[], modulus: Modulus): void {
-    carry(r, modulus.limbs, 1, a, -1)
-}
-
-/** r = a + b, carried but not reduced. */
-export function addRaw(r: number[], a: number[], b: number[]): void {
-    carry(r, a, 1, b, 1)
-}
-
-/** r = a + b modulo m. */
-export function addModulo(r: number[], a: number[], b: number[], modulus: Modulus): void {
-    carry(r, a, 1, b, 1)
-    reduce(r, r, 1, modulus)
 }
 
 /**
@@ -150,180 +134,110 @@ export function montgomeryMultiply(r: number[], a: number[], b: number[], modulu
     reduce(r, r, 1, modulus)
 }
 
+/** (x, y) = (A x + B y, C x + D y) on limbs 0 to `n`; the top ones keep the sign. Factors below 2^27, so sums below 2^53. */
+function transform(x: number[], y: number[], A: number, B: number, C: number, D: number, n: number): void {
+    let cx = 0
+    let cy = 0
+    for (let i = 0; i <= n; ++i) {
+        const xi = x[i]
+        const yi = y[i]
+        cx = cx + A * xi + B * yi
+        cy = cy + C * xi + D * yi
+        if (i === n) {
+            x[i] = cx
+            y[i] = cy
+            return
+        }
+        let limb = cx & 0xffffff
+        x[i] = limb
+        cx = (cx - limb) * perLimb
+        limb = cy & 0xffffff
+        y[i] = limb
+        cy = (cy - limb) * perLimb
+    }
+}
+
 /**
- * 1 / a modulo m, for a public `a` of 1 to m - 1: time depends on the value.
+ * 1 / a modulo m for an `a` of 1 to m - 1 that is random or public, as time depends on it; or undefined where a
+ * quotient is too large or too uncertain: for one random number in 5,000, or because `a` was chosen for it. The caller then asks
+ * again for `a` times something random.
  *
  * Lehmer's form of Euclid's algorithm. `x` and `y` shrink from m and a to 0 and 1. Each round runs
- * Euclid on their leading 36 to 48 bits as doubles, which yields a matrix (A -B; -C D) of quotients, then applies the matrix to
- * all limbs and, with plus signs, to the cofactors: always x = -s * a and y = u * a modulo m.
+ * Euclid on their leading 36 to 48 bits as doubles, which yields a matrix (A B; C D) of quotients, B and C not positive, then
+ * applies it to all limbs and to the cofactors: always x = s * a and y = u * a modulo m.
  */
-export function inversePublic(a: number[], modulus: Modulus): number[] {
+export function tryInverse(a: number[], modulus: Modulus): number[] | undefined {
     platform().yieldNow()
-    const x = zeroLimbs()
-    const y = zeroLimbs()
+    const x = modulus.limbs.slice()
+    const y = a.slice()
     const s = zeroLimbs()
     const u = zeroLimbs()
-    // A round may carry two limbs beyond the top one.
-    s.push(0)
-    u.push(0)
-    for (let i = 0; i < 11; ++i) {
-        x[i] = modulus.limbs[i]
-        y[i] = a[i]
-    }
     u[0] = 1
     let n = 10
-    let k = 1
-    // As a rule a round takes 36 bits off x and y together; the bound only stops what cannot be inverted.
-    for (let round = 0; round < 200; ++round) {
-        if ((round & 31) === 31) platform().yieldNow()
-        while (n > 0 && x[n] === 0 && y[n] === 0) --n
+    let k = 0
+    for (;;) {
+        while (n > 1 && (x[n] | y[n]) === 0) --n
         let A = 1
         let B = 0
         let C = 0
         let D = 1
-        let xh = 0
-        let yh = 0
-        let q = 0
-        if (n < 2) {
-            // All of x and y is in the doubles: exact quotients, until one is zero or the matrix grows too large.
-            xh = x[1] * 0x1000000 + x[0]
-            yh = y[1] * 0x1000000 + y[0]
-            if (xh === 0 || yh === 0) break
-            for (;;) {
-                q = xh / yh
-                if (q > 0x4000000) break
-                q = q | 0
-                if (B + q * D > 0x4000000 || A + q * C > 0x4000000) break
-                xh -= q * yh
-                A += q * C
-                B += q * D
-                if (xh === 0) break
-                q = yh / xh
-                if (q > 0x4000000) break
-                q = q | 0
-                if (D + q * B > 0x4000000 || C + q * A > 0x4000000) break
-                yh -= q * xh
-                C += q * A
-                D += q * B
-                if (yh === 0) break
-            }
-        } else {
-            xh = x[n] * 0x1000000 + x[n - 1]
-            yh = y[n] * 0x1000000 + y[n - 1]
-            q = x[n] | y[n]
-            if (q < 64) {
-                xh = xh * 262144 + (x[n - 2] >> 6)
-                yh = yh * 262144 + (y[n - 2] >> 6)
-            } else if (q < 4096) {
-                xh = xh * 4096 + (x[n - 2] >> 12)
-                yh = yh * 4096 + (y[n - 2] >> 12)
-            }
-            // A quotient counts only if the bits left out could not have changed it (Collins' condition); else undo.
-            for (;;) {
-                if (yh === 0) break
-                q = (xh / yh) | 0
-                xh -= q * yh
-                A += q * C
-                B += q * D
-                if (xh < B || yh - xh < A + C) {
-                    A -= q * C
-                    B -= q * D
-                    xh += q * yh
-                    break
-                }
-                if (xh === 0) break
-                q = (yh / xh) | 0
-                yh -= q * xh
-                C += q * A
-                D += q * B
-                if (yh < C || xh - yh < B + D) {
-                    C -= q * A
-                    D -= q * B
-                    yh += q * xh
-                    break
-                }
-            }
+        let xh = x[n] * 0x1000000 + x[n - 1]
+        let yh = y[n] * 0x1000000 + y[n - 1]
+        const exact = n === 1
+        if (exact && (xh === 0 || yh === 0)) break
+        const top = x[n] | y[n]
+        if (!exact && top < 4096) {
+            const more = top < 64 ? 18 : 12
+            xh = xh * (1 << more) + (x[n - 2] >> (24 - more))
+            yh = yh * (1 << more) + (y[n - 2] >> (24 - more))
         }
-        if (B === 0 && C === 0) {
-            // No quotient was certain, or it is too large.
-            if (lessThan(x, y)) divideOnce(y, x, u, s, n)
-            else divideOnce(x, y, s, u, n)
-            k = 11
-            continue
+        // A quotient counts only if the bits left out could not have changed it (Collins' condition). Where none are left
+        // out, all count whose factors stay small enough for `transform`.
+        for (;;) {
+            let q = xh / yh
+            if (q > 0x2000000) break
+            q = q | 0
+            let rest = xh - q * yh
+            let first = A - q * C
+            let second = B - q * D
+            if (exact ? first - second > 0x4000000 : rest < -second || yh - rest < first - C) break
+            xh = rest
+            A = first
+            B = second
+            q = yh / xh
+            if (q > 0x2000000) break
+            q = q | 0
+            rest = yh - q * xh
+            first = C - q * A
+            second = D - q * B
+            if (exact ? second - first > 0x4000000 : rest < -first || xh - rest < second - B) break
+            yh = rest
+            C = first
+            D = second
         }
-        let cx = 0
-        let cy = 0
-        let xi = 0
-        let yi = 0
-        for (let i = 0; i <= n; ++i) {
-            xi = x[i]
-            yi = y[i]
-            cx = cx + A * xi - B * yi
-            xi = C * xi
-            x[i] = cx & 0xffffff
-            cx = (cx - x[i]) * perLimb
-            cy = cy + D * yi - xi
-            y[i] = cy & 0xffffff
-            cy = (cy - y[i]) * perLimb
-        }
-        cx = 0
-        cy = 0
-        for (let i = 0; i <= k; ++i) {
-            xi = s[i]
-            yi = u[i]
-            cx = cx + A * xi + B * yi
-            s[i] = cx & 0xffffff
-            cx = (cx - s[i]) * perLimb
-            cy = cy + D * yi + C * xi
-            u[i] = cy & 0xffffff
-            cy = (cy - u[i]) * perLimb
-        }
-        while (k < 11 && (s[k] !== 0 || u[k] !== 0 || s[k - 1] !== 0 || u[k - 1] !== 0)) ++k
+        if (B === 0 && C === 0) return undefined
+        transform(x, y, A, B, C, D, n)
+        // Cofactors grow by at most two limbs a round.
+        k = k < 9 ? k + 2 : 10
+        transform(s, u, A, B, C, D, k)
     }
-    if (y[0] === 1) reduce(u, u, 1, modulus)
-    else reduce(u, s, -1, modulus)
+    reduce(u, y[0] === 1 ? u : s, 1, modulus)
     platform().yieldNow()
     return u
 }
 
-/**
- * One step of long division: takes the largest q * 2^(24 i) times `short` off `long` that is certain to fit, and adds as
- * many cofactors. `n` is the top limb of `long`, which is not the smaller one.
- */
-function divideOnce(long: number[], short: number[], longCofactor: number[], shortCofactor: number[], n: number): void {
-    let top = n
-    while (top > 0 && short[top] === 0) --top
-    let shift = n - top
-    const below = top > 0 ? short[top - 1] : 0
-    let q = (long[n] * 0x1000000 + long[n - 1]) / (short[top] * 0x1000000 + below + 1)
-    if (q < 1 && shift > 0) {
-        --shift
-        q = q * 0x1000000
-    }
-    q = q < 1 ? 1 : q | 0
-    let up = 0
-    for (let i = 0; i + shift <= n; ++i) {
-        up = up + long[i + shift] - q * short[i]
-        const limb = up & 0xffffff
-        long[i + shift] = limb
-        up = (up - limb) * perLimb
-    }
-    up = 0
-    for (let i = 0; i + shift <= 11; ++i) {
-        up = up + longCofactor[i + shift] + q * shortCofactor[i]
-        const limb = up & 0xffffff
-        longCofactor[i + shift] = limb
-        up = (up - limb) * perLimb
-    }
-}
-
-/** 1 / a modulo m for a secret `a`: what is inverted is a * random, so that its time says nothing of `a`. */
-export function inverse(a: number[], modulus: Modulus): number[] {
-    const mask = randomLimbs()
+/** 1 / a modulo the order, for a secret or chosen `a`: what is inverted is a * random, so that its time says nothing of `a`. */
+export function inverse(a: number[], order: Modulus): number[] {
     const r = zeroLimbs()
-    montgomeryMultiply(r, a, mask, modulus)
-    montgomeryMultiply(r, inversePublic(r, modulus), mask, modulus)
-    return r
+    for (;;) {
+        const mask = randomLimbs()
+        montgomeryMultiply(r, a, mask, order)
+        const inverted = tryInverse(r, order)
+        if (inverted) {
+            montgomeryMultiply(r, inverted, mask, order)
+            return r
+        }
+    }
 }
 
 /** A random number of 256 bits, not reduced. */
