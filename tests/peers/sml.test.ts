@@ -1,13 +1,14 @@
 import { spawnSync } from "node:child_process"
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs"
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { createRequire } from "node:module"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
+import { fileURLToPath } from "node:url"
 import { afterAll, describe, expect, it } from "vitest"
 import { SignedListFields, signedListRes, writeSignedList } from "../../firmware/core/signed-list"
 import { attentionRes, closeRes, getProcParameterRes, openRes } from "../../firmware/core/sml-messages"
 import { writeFile } from "../../firmware/core/sml-transport"
-import { hasProgram, requireExtra } from "../extras.ts"
+import { hasLibsml } from "../extras.ts"
 
 const { SmlFile } = createRequire(import.meta.url)("open-sml")
 
@@ -57,12 +58,8 @@ const numbers = [
     ["8181c7f004ff", -1, 0, "1"],
 ]
 
-const source = new URL("libsml-list.c", import.meta.url).pathname
-const libsml = requireExtra(
-    "libsml",
-    existsSync("/usr/include/sml/sml_file.h") && hasProgram("cc", "--version"),
-    "Debian packages libsml-dev and gcc",
-)
+const source = fileURLToPath(new URL("libsml-list.c", import.meta.url))
+const libsml = hasLibsml()
 
 describe("what the core writes is read with equal values", () => {
     it.skipIf(!libsml)("by libsml", () => {

@@ -1,13 +1,14 @@
 import { spawnSync } from "node:child_process"
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
+import { fileURLToPath } from "node:url"
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
 import { writeEvidence } from "../../tools/evidence/format.ts"
 import { rawSignature } from "../../tools/verify/certificate.ts"
 import { run } from "../../tools/verify/command.ts"
 import { derSignature } from "../../tools/verify/curves.ts"
-import { hasProgram, requireExtra } from "../extras.ts"
+import { hasLibsml, hasProgram, requireExtra } from "../extras.ts"
 import { makeWorld, reading, serverId, type World } from "../helpers/readings.ts"
 
 let folder: string
@@ -36,12 +37,8 @@ async function extracted(name: string): Promise<string> {
 }
 
 const openssl = requireExtra("openssl", hasProgram("openssl", "version"), "Debian package openssl")
-const source = new URL("libsml-list.c", import.meta.url).pathname
-const libsml = requireExtra(
-    "libsml",
-    existsSync("/usr/include/sml/sml_file.h") && hasProgram("cc", "--version"),
-    "Debian packages libsml-dev and gcc",
-)
+const source = fileURLToPath(new URL("libsml-list.c", import.meta.url))
+const libsml = hasLibsml()
 
 describe("what plomb verify --extract writes", () => {
     it("is everything another tool needs, in a new folder", async () => {

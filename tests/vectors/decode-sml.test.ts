@@ -1,12 +1,11 @@
-import { existsSync, readdirSync, readFileSync } from "node:fs"
+import { readdirSync, readFileSync } from "node:fs"
 import { join } from "node:path"
 import { describe, expect, it } from "vitest"
 import { type Decoded, decodeSml } from "../../tools/decode/sml.ts"
+import { hasVectors, vectorPath } from "../extras.ts"
 
-const root = process.env.PLOMB_VECTORS ?? "../shared/vectors"
-const folders = ["sml-libsml-testing", "sml-smartmeter-obis"].map(name => join(root, name))
-const present = folders.every(existsSync)
-if (!present) console.log(`left out: ${folders.join(", ")} (set PLOMB_VECTORS)`)
+const folders = ["sml-libsml-testing", "sml-smartmeter-obis"]
+const present = hasVectors(...folders)
 
 /** "obis#value#unit" of every number, as libsml's server prints them. */
 function lines({ files }: Decoded): string[] {
@@ -29,7 +28,7 @@ function printed(text: string): string[] {
 
 describe.skipIf(!present)("plomb decode sml", () => {
     const names = present
-        ? folders.flatMap(folder =>
+        ? folders.map(vectorPath).flatMap(folder =>
               readdirSync(folder)
                   .filter(name => name.endsWith(".bin"))
                   .map(name => join(folder, name)),

@@ -1,12 +1,10 @@
-import { existsSync, readFileSync } from "node:fs"
-import { join } from "node:path"
+import { readFileSync } from "node:fs"
 import { describe, expect, it } from "vitest"
 import { ecdsa } from "../../tools/vectors/ecdsa.ts"
 import { runFormat } from "../../tools/vectors/run.ts"
+import { hasVectors, vectorPath } from "../extras.ts"
 
-const root = process.env.PLOMB_VECTORS ?? "../shared/vectors"
-const present = existsSync(root)
-if (!present) console.log(`left out: ${root} is not there (set PLOMB_VECTORS)`)
+const present = hasVectors("wycheproof", "nist-acvp")
 
 /** File, its cases, and how many of them are not supported (ACVP: randomised hashing of SP 800-106). */
 const files: [string, number, number][] = [
@@ -18,7 +16,7 @@ const files: [string, number, number][] = [
 ]
 
 async function run(file: string, where: "node" | "vm") {
-    const path = join(root, file)
+    const path = vectorPath(file)
     const json = JSON.parse(readFileSync(path, "utf8"))
     expect(ecdsa.recognises(json, path)).toBe(true)
     const results = await runFormat(ecdsa, ecdsa.cases(json, path), where)

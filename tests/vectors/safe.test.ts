@@ -1,13 +1,13 @@
-import { existsSync, readdirSync, readFileSync } from "node:fs"
+import { readdirSync, readFileSync } from "node:fs"
 import { join } from "node:path"
 import { describe, expect, it } from "vitest"
 import { judgeTelegram } from "../../tools/verify/edl40.ts"
 import { judge } from "../../tools/verify/judge.ts"
+import { hasVectors, vectorPath } from "../extras.ts"
 import { withChecksums } from "../helpers/tlv.ts"
 
-const folder = join(process.env.PLOMB_VECTORS ?? "../shared/vectors", "safe-transparenzsoftware")
-const present = existsSync(folder)
-if (!present) console.log(`left out: ${folder} is not there (set PLOMB_VECTORS)`)
+const folder = vectorPath("safe-transparenzsoftware")
+const present = hasVectors("safe-transparenzsoftware")
 
 const unaltered = "signed by the key that came with it"
 

@@ -1,18 +1,17 @@
-import { existsSync, readdirSync, readFileSync } from "node:fs"
+import { readdirSync, readFileSync } from "node:fs"
 import { join } from "node:path"
 import { describe, expect, it } from "vitest"
 import type { Case, Reply, Verdict } from "../../tools/vectors/format.ts"
 import { askNode, askVm } from "../../tools/vectors/run.ts"
 import { safe } from "../../tools/vectors/safe.ts"
 import { sml } from "../../tools/vectors/sml.ts"
+import { hasVectors, vectorPath } from "../extras.ts"
 
-const root = process.env.PLOMB_VECTORS ?? "../shared/vectors"
-const folders = ["sml-libsml-testing", "sml-smartmeter-obis", "safe-transparenzsoftware"].map(name => join(root, name))
-const present = folders.every(existsSync)
-if (!present) console.log(`left out: ${folders.join(", ")} (set PLOMB_VECTORS)`)
+const folders = ["sml-libsml-testing", "sml-smartmeter-obis", "safe-transparenzsoftware"]
+const present = hasVectors(...folders)
 
 const paths = present
-    ? folders.flatMap(folder =>
+    ? folders.map(vectorPath).flatMap(folder =>
           readdirSync(folder)
               .filter(name => name.endsWith(".expected.json"))
               .map(name => join(folder, name)),

@@ -1,11 +1,10 @@
-import { existsSync, readFileSync } from "node:fs"
-import { join } from "node:path"
+import { readFileSync } from "node:fs"
 import { describe, expect, it } from "vitest"
 import { Code } from "../../firmware/core/errors"
 import { askNode } from "../../tools/vectors/run.ts"
 import { notSupported, questions, x509 } from "../../tools/vectors/x509.ts"
+import { hasVectors, vectorPath } from "../extras.ts"
 
-const vectors = process.env.PLOMB_VECTORS ?? "../shared/vectors"
 const files = [
     "x509-limbo/limbo-current.json",
     "x509-limbo/limbo-published-2023-12.json",
@@ -44,9 +43,8 @@ const causes: Record<string, string> = {
 }
 
 for (const file of files) {
-    const path = join(vectors, file)
-    const present = existsSync(path)
-    if (!present) console.log(`left out: ${path} is not there (set PLOMB_VECTORS)`)
+    const path = vectorPath(file)
+    const present = hasVectors(file)
 
     describe.skipIf(!present)(file, () => {
         const json = present ? JSON.parse(readFileSync(path, "utf8")) : {}

@@ -1,10 +1,9 @@
-import { existsSync, readFileSync } from "node:fs"
-import { join } from "node:path"
+import { readFileSync } from "node:fs"
 import { describe, expect, it } from "vitest"
 import { askNode, askVm } from "../../tools/vectors/run.ts"
 import { questions, x509 } from "../../tools/vectors/x509.ts"
+import { hasVectors, vectorPath } from "../extras.ts"
 
-const vectors = process.env.PLOMB_VECTORS ?? "../shared/vectors"
 const files = [
     "x509-limbo/limbo-current.json",
     "x509-limbo/limbo-published-2023-12.json",
@@ -15,9 +14,8 @@ const files = [
 const done = new Set<string>()
 
 for (const file of files) {
-    const path = join(vectors, file)
-    const present = existsSync(path)
-    if (!present) console.log(`left out: ${path} is not there (set PLOMB_VECTORS)`)
+    const path = vectorPath(file)
+    const present = hasVectors(file)
 
     describe.skipIf(!present)(`${file} in the VM`, () => {
         it("every case that fits gives the same answer, code and offset as in Node", async () => {
