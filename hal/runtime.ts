@@ -31,7 +31,10 @@ class DevicePlatform implements Platform {
         ;(ds as any).sleep(0)
     }
 
+    // The runtime counts a sleep from where the fiber's slice began, so bus time already spent in it would
+    // shorten the wait; a yield begins a new slice.
     sleepMs(milliseconds: number): void {
+        ;(ds as any).sleep(0)
         ;(ds as any).sleep(milliseconds)
     }
 
