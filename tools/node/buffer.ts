@@ -15,31 +15,41 @@ const ranges: Record<string, [number, number]> = {
     i64: [Number.MIN_SAFE_INTEGER, Number.MAX_SAFE_INTEGER],
 }
 
-function widthOf(format: string): number {
-    return Number(format.slice(1)) / 8
-}
+const widths: Record<string, number> = { u8: 1, u16: 2, u32: 4, u64: 8, i8: 1, i16: 2, i32: 4, i64: 8, f32: 4, f64: 8 }
 
 function getAt(this: Buffer, offset: number, format: string): number | undefined {
-    const width = widthOf(format)
     // The VM does not refuse a negative offset, it reads outside the buffer: in Node that is a test failure.
     if (offset < 0) throw new RangeError(`getAt(${offset}): memory corruption in the VM`)
-    if (offset + width > this.length) return undefined
+    const left = this.length - offset
     switch (format) {
-        case "f32":
-            return this.readFloatLE(offset)
-        case "f64":
-            return this.readDoubleLE(offset)
+        case "u8":
+            return left < 1 ? undefined : this[offset]
+        case "i8":
+            return left < 1 ? undefined : (this[offset] << 24) >> 24
+        case "u16":
+            return left < 2 ? undefined : this[offset] | (this[offset + 1] << 8)
+        case "i16":
+            return left < 2 ? undefined : this.readInt16LE(offset)
+        case "i32":
+            if (left < 4) return undefined
+            return this[offset] | (this[offset + 1] << 8) | (this[offset + 2] << 16) | (this[offset + 3] << 24)
+        case "u32":
+            return left < 4 ? undefined : this.readUInt32LE(offset)
         case "u64":
-            return Number(this.readBigUInt64LE(offset))
+            return left < 8 ? undefined : Number(this.readBigUInt64LE(offset))
         case "i64":
-            return Number(this.readBigInt64LE(offset))
-        default:
-            return format[0] === "u" ? this.readUIntLE(offset, width) : this.readIntLE(offset, width)
+            return left < 8 ? undefined : Number(this.readBigInt64LE(offset))
+        case "f32":
+            return left < 4 ? undefined : this.readFloatLE(offset)
+        case "f64":
+            return left < 8 ? undefined : this.readDoubleLE(offset)
     }
+    throw new TypeError(`getAt: no format "${format}"`)
 }
 
 function setAt(this: Buffer, offset: number, format: string, value: number): void {
-    const width = widthOf(format)
+    const width = widths[format]
+    if (width === undefined) throw new TypeError(`setAt: no format "${format}"`)
     if (offset < 0) throw new RangeError(`setAt(${offset}): memory corruption in the VM`)
     if (offset + width > this.length) throw new RangeError(`setAt(${offset}): out of range`)
     if (format === "f32") this.writeFloatLE(value, offset)
@@ -48,8 +58,7 @@ function setAt(this: Buffer, offset: number, format: string, value: number): voi
         const [low, high] = ranges[format]
         const whole = Math.min(high, Math.max(low, Math.trunc(value)))
         if (width === 8) this.writeBigInt64LE(BigInt(whole), offset)
-        else if (format[0] === "u") this.writeUIntLE(whole, offset, width)
-        else this.writeIntLE(whole, offset, width)
+        else for (let i = 0, rest = whole >>> 0; i < width; ++i, rest >>>= 8) this[offset + i] = rest & 0xff
     }
 }
 
@@ -57,7 +66,9 @@ function blitAt(this: Buffer, offset: number, source: Uint8Array | string, from:
     if (offset < 0 || from < 0) throw new RangeError(`blitAt(${offset}, ${from}): negative offset`)
     const octets = typeof source === "string" ? Buffer.from(source, "utf8") : source
     const count = Math.max(0, Math.min(length, octets.length - from, this.length - offset))
-    this.set(octets.subarray(from, from + count), offset)
+    // A view costs more than a short copy. Overlapping regions of one buffer go the long way.
+    if (count > 64 || octets.buffer === this.buffer) this.set(octets.subarray(from, from + count), offset)
+    else for (let i = 0; i < count; ++i) this[offset + i] = octets[from + i]
     return count
 }
 
