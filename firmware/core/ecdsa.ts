@@ -1,7 +1,7 @@
 import { Code, fail } from "./errors"
 import { negMul, negSquare } from "./p256-field"
 import { combine, multiplyBase, multiplyPoint, oddMultiples, sparseDigits } from "./p256-multiply"
-import { hasX, isInfinite, primeField } from "./p256-point"
+import { affineY, hasX, isInfinite, primeField } from "./p256-point"
 import {
     inverse,
     isZero,
@@ -161,6 +161,7 @@ export function validPublicKeyP256(publicKey: Buffer): boolean {
 export function publicKeyP256(privateKey: Buffer): Buffer {
     const n = order()
     const point = multiplyBase(secretFrom(privateKey, n), n)
+    affineY(point, 1)
     return octetsOf(point.minusX, point.y)
 }
 

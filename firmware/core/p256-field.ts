@@ -13,7 +13,7 @@
  * limbs further up, -256 q at nine, 65536 q at ten. High columns are rounded to the nearest multiple of 2^24,
  * which leaves balanced limbs. Everything is subtracted where it can be: `+` looks for strings first.
  *
- * `r` may be the same array as any input; of `negSquareLess` not the same as `e`, while `w` may be.
+ * `r` may be the same array as any input.
  */
 
 // Variables, not constants: an octet or two of code at each use instead of five.
@@ -207,73 +207,17 @@ export function negSquare(r: number[], a: number[]): void {
     r[10] = h * perLimb
 }
 
-/** r = -a * a / R - s * c, as above, and in the same pass w = r - u * e. */
-// biome-ignore format: one column a line
-export function negSquareLess(r: number[], a: number[], c: number[], s: number, w: number[], e: number[], u: number): void {
-    const a0 = a[0], a1 = a[1], a2 = a[2], a3 = a[3], a4 = a[4], a5 = a[5], a6 = a[6], a7 = a[7], a8 = a[8], a9 = a[9], a10 = a[10]
-    let t = -a0 * a0
-    const q0 = t & limbMask
-    t = (t - q0) * perLimb - 2 * a0 * a1
-    const q1 = t & limbMask
-    t = (t - q1) * perLimb - 2 * a0 * a2 - a1 * a1
-    const q2 = t & limbMask
-    t = (t - q2) * perLimb - 2 * (a0 * a3 + a1 * a2)
-    const q3 = t & limbMask
-    t = (t - q3) * perLimb - 2 * (a0 * a4 + a1 * a3) - a2 * a2 + q0
-    const q4 = t & limbMask
-    t = (t - q4) * perLimb - 2 * (a0 * a5 + a1 * a4 + a2 * a3) + q1
-    const q5 = t & limbMask
-    t = (t - q5) * perLimb - 2 * (a0 * a6 + a1 * a5 + a2 * a4) - a3 * a3 + q2
-    const q6 = t & limbMask
-    t = (t - q6) * perLimb - 2 * (a0 * a7 + a1 * a6 + a2 * a5 + a3 * a4) + q3
-    const q7 = t & limbMask
-    t = (t - q7) * perLimb - 2 * (a0 * a8 + a1 * a7 + a2 * a6 + a3 * a5) - a4 * a4 + q4 + q0
-    const q8 = t & limbMask
-    t = (t - q8) * perLimb - 2 * (a0 * a9 + a1 * a8 + a2 * a7 + a3 * a6 + a4 * a5) + q5 + q1 - bits8 * q0
-    const q9 = t & limbMask
-    t = (t - q9) * perLimb - 2 * (a0 * a10 + a1 * a9 + a2 * a8 + a3 * a7 + a4 * a6) - a5 * a5 + q6 + q2 - bits8 * q1 + bits16 * q0
-    const q10 = t & limbMask
-    t = (t - q10) * perLimb - 2 * (a1 * a10 + a2 * a9 + a3 * a8 + a4 * a7 + a5 * a6) + q7 + q3 - bits8 * q2 + bits16 * q1 - s * c[0]
-    let h = t - minusRounder - rounder
-    r[0] = t - h
-    w[0] = t - h - u * e[0]
-    t = h * perLimb - 2 * (a2 * a10 + a3 * a9 + a4 * a8 + a5 * a7) - a6 * a6 + q8 + q4 - bits8 * q3 + bits16 * q2 - s * c[1]
-    h = t - minusRounder - rounder
-    r[1] = t - h
-    w[1] = t - h - u * e[1]
-    t = h * perLimb - 2 * (a3 * a10 + a4 * a9 + a5 * a8 + a6 * a7) + q9 + q5 - bits8 * q4 + bits16 * q3 - s * c[2]
-    h = t - minusRounder - rounder
-    r[2] = t - h
-    w[2] = t - h - u * e[2]
-    t = h * perLimb - 2 * (a4 * a10 + a5 * a9 + a6 * a8) - a7 * a7 + q10 + q6 - bits8 * q5 + bits16 * q4 - s * c[3]
-    h = t - minusRounder - rounder
-    r[3] = t - h
-    w[3] = t - h - u * e[3]
-    t = h * perLimb - 2 * (a5 * a10 + a6 * a9 + a7 * a8) + q7 - bits8 * q6 + bits16 * q5 - s * c[4]
-    h = t - minusRounder - rounder
-    r[4] = t - h
-    w[4] = t - h - u * e[4]
-    t = h * perLimb - 2 * (a6 * a10 + a7 * a9) - a8 * a8 + q8 - bits8 * q7 + bits16 * q6 - s * c[5]
-    h = t - minusRounder - rounder
-    r[5] = t - h
-    w[5] = t - h - u * e[5]
-    t = h * perLimb - 2 * (a7 * a10 + a8 * a9) + q9 - bits8 * q8 + bits16 * q7 - s * c[6]
-    h = t - minusRounder - rounder
-    r[6] = t - h
-    w[6] = t - h - u * e[6]
-    t = h * perLimb - 2 * a8 * a10 - a9 * a9 + q10 - bits8 * q9 + bits16 * q8 - s * c[7]
-    h = t - minusRounder - rounder
-    r[7] = t - h
-    w[7] = t - h - u * e[7]
-    t = h * perLimb - 2 * a9 * a10 - bits8 * q10 + bits16 * q9 - s * c[8]
-    h = t - minusRounder - rounder
-    r[8] = t - h
-    w[8] = t - h - u * e[8]
-    t = h * perLimb - a10 * a10 + bits16 * q10 - s * c[9]
-    h = t - minusRounder - rounder
-    r[9] = t - h
-    w[9] = t - h - u * e[9]
-    const top = h * perLimb - s * c[10]
-    r[10] = top
-    w[10] = top - u * e[10]
+/** r = a - s * b, limb by limb. */
+export function less(r: number[], a: number[], s: number, b: number[]): void {
+    r[0] = a[0] - s * b[0]
+    r[1] = a[1] - s * b[1]
+    r[2] = a[2] - s * b[2]
+    r[3] = a[3] - s * b[3]
+    r[4] = a[4] - s * b[4]
+    r[5] = a[5] - s * b[5]
+    r[6] = a[6] - s * b[6]
+    r[7] = a[7] - s * b[7]
+    r[8] = a[8] - s * b[8]
+    r[9] = a[9] - s * b[9]
+    r[10] = a[10] - s * b[10]
 }

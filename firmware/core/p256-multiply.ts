@@ -2,9 +2,10 @@ import {
     addColumn,
     addPoint,
     addSelected,
+    affineX,
+    affineY,
     doublePoint,
     isInfinite,
-    makeAffine,
     PointSum,
     primeField,
     randomiseZ,
@@ -27,13 +28,6 @@ function makeOdd(k: number[], order: Modulus): number {
     return 2 * odd - 1
 }
 
-/** k * G, affine (see `makeAffine`), for a secret `k` of 1 to order - 1. 21 doublings, 42 additions. */
-export function multiplyBase(k: number[], order: Modulus): PointSum {
-    const sum = combine(k, order, Buffer.alloc(22), combTable)
-    makeAffine(sum, 1)
-    return sum
-}
-
 /**
  * X of k * Q, affine, for a secret `k` of 1 to order - 1 and the point Q of `multiples`. 255 doublings, 85 additions
  * of the odd multiple that each three digits of 1 or -1 make.
@@ -44,7 +38,7 @@ export function multiplyPoint(k: number[], order: Modulus, multiples: Buffer): n
     const digits = signedDigits(odd)
     let sum = windowSum(digits, sign, multiples, false)
     if (isInfinite(sum)) sum = windowSum(digits, sign, multiples, true)
-    makeAffine(sum, 1)
+    affineX(sum, 1)
     return sum.minusX
 }
 
@@ -57,6 +51,13 @@ function windowSum(digits: Buffer, sign: number, multiples: Buffer, careful: boo
         addSelected(sum, digits, i, 3, 1, multiples, 0, sign)
         if (i === 255) randomiseZ(sum)
     }
+    return sum
+}
+
+/** k * G for a secret `k` of 1 to order - 1, its affine x done. 21 doublings, 42 additions. */
+export function multiplyBase(k: number[], order: Modulus): PointSum {
+    const sum = combine(k, order, Buffer.alloc(22), combTable)
+    affineX(sum, 1)
     return sum
 }
 
@@ -121,7 +122,8 @@ export function oddMultiples(qx: number[], qy: number[]): Buffer {
         setPoint(sum, table, 0, 1)
         for (let j = 0; j < i; ++j) doublePoint(sum)
         addPoint(sum, table, 0, i < 3 ? 1 : -1)
-        makeAffine(sum, -1)
+        affineX(sum, -1)
+        affineY(sum, -1)
         storePoint(table, 64 * i, sum.minusX, sum.y)
     }
     return table

@@ -1,4 +1,4 @@
-import { negMul, negMulLess, negSquare, negSquareLess } from "./p256-field"
+import { less, negMul, negMulLess, negSquare } from "./p256-field"
 import { limbsAt, Modulus, octetOf, randomLimbs, reduce, tryInverse, vanishes, zeroLimbs } from "./p256-scalar"
 import { combTable, curveConstants, fieldPrime, montgomeryOne, rSquaredModP } from "./p256-tables"
 import { platform } from "./platform"
@@ -39,13 +39,13 @@ export class PointSum {
 
 /** Sets `x` and `y` to the table's point at `offset`, y times `sign`. */
 function load(table: Buffer, offset: number, x: number[], y: number[], sign: number): void {
-    let mask = 0xffffff
-    for (let i = 0; i < 11; ++i) {
-        if (i === 10) mask = 0xffff
-        x[i] = table.getAt(offset, "i32") & mask
-        y[i] = (table.getAt(offset + 32, "i32") & mask) * sign
+    for (let i = 0; i < 10; ++i) {
+        x[i] = table.getAt(offset, "i32") & 0xffffff
+        y[i] = (table.getAt(offset + 32, "i32") & 0xffffff) * sign
         offset += 3
     }
+    x[10] = table.getAt(offset, "u16")
+    y[10] = table.getAt(offset + 32, "u16") * sign
 }
 
 /** A point operation is at most 11,000 steps, so five of them are well within the budget between two yields. */
@@ -102,7 +102,8 @@ export function doublePoint(sum: PointSum): void {
     negSquare(a, y)
     negMul(b, x, a)
     // X' = alpha^2 - 8 beta, b = 4 beta - X'
-    negSquareLess(x, d, b, 8, b, b, 4)
+    negMulLess(x, d, d, b, 8)
+    less(b, x, 4, b)
     // Y' = alpha * (4 beta - X') - 8 gamma^2
     negSquare(a, a)
     negMulLess(y, d, b, a, -8)
@@ -139,18 +140,10 @@ export function addPoint(sum: PointSum, table: Buffer, offset: number, sign: num
     negSquare(a, h)
     negMul(b, h, a)
     negMul(c, x, a)
-    a[0] = c[0] * 2 - b[0]
-    a[1] = c[1] * 2 - b[1]
-    a[2] = c[2] * 2 - b[2]
-    a[3] = c[3] * 2 - b[3]
-    a[4] = c[4] * 2 - b[4]
-    a[5] = c[5] * 2 - b[5]
-    a[6] = c[6] * 2 - b[6]
-    a[7] = c[7] * 2 - b[7]
-    a[8] = c[8] * 2 - b[8]
-    a[9] = c[9] * 2 - b[9]
-    a[10] = c[10] * 2 - b[10]
-    negSquareLess(x, r, a, 1, a, c, 1)
+    // X' = r^2 - h^3 - 2 v, a = v - X'
+    less(a, b, 2, c)
+    negMulLess(x, r, r, a, -1)
+    less(a, x, 1, c)
     // Y' = r * (v - X') - Y h^3
     negMul(b, y, b)
     negMulLess(y, r, a, b, 1)
@@ -179,10 +172,10 @@ export function hasX(sum: PointSum, x: number[]): boolean {
 }
 
 /**
- * Leaves affine coordinates, reduced, in the place of -X and Y: x and y themselves if `sign` is 1, in Montgomery form if
- * it is -1. Not for the point at infinity. Z is random where the point is secret, so the inversion is blinded.
+ * Leaves the affine x, reduced, in the place of -X: x itself if `sign` is 1, in Montgomery form if it is -1. Not for the
+ * point at infinity. Z is random where the point is secret, so the inversion is blinded.
  */
-export function makeAffine(sum: PointSum, sign: number): void {
+export function affineX(sum: PointSum, sign: number): void {
     const field = sum.field
     const a = sum.a
     const b = sum.b
@@ -198,13 +191,18 @@ export function makeAffine(sum: PointSum, sign: number): void {
     // a = 1 / Z^2, b = -R / Z^2
     negMul(a, inverted, field.rSquared)
     negMul(b, a, field.rSquared)
-    negMul(sum.y, sum.y, sum.z)
-    negMul(sum.y, sum.y, b)
-    const last = sign < 0 ? b : a
-    negMul(sum.y, sum.y, last)
-    negMul(sum.minusX, sum.minusX, last)
-    reduce(sum.y, sum.y, sign, field)
+    if (sign < 0) less(a, b, 0, b)
+    negMul(sum.minusX, sum.minusX, a)
     reduce(sum.minusX, sum.minusX, sign, field)
+}
+
+/** After `affineX` with the same `sign`, the affine y in the same form in the place of Y. */
+export function affineY(sum: PointSum, sign: number): void {
+    const y = sum.y
+    negMul(y, y, sum.z)
+    negMul(y, y, sum.b)
+    negMul(y, y, sum.a)
+    reduce(y, y, sign, sum.field)
 }
 
 /** Puts an affine point in Montgomery form, reduced, into a table. */

@@ -138,23 +138,22 @@ export function montgomeryMultiply(r: number[], a: number[], b: number[], modulu
 function transform(x: number[], y: number[], A: number, B: number, C: number, D: number, n: number): void {
     let cx = 0
     let cy = 0
-    for (let i = 0; i <= n; ++i) {
-        const xi = x[i]
-        const yi = y[i]
+    let xi = x[0]
+    let yi = y[0]
+    for (let i = 0; i < n; ++i) {
         cx = cx + A * xi + B * yi
         cy = cy + C * xi + D * yi
-        if (i === n) {
-            x[i] = cx
-            y[i] = cy
-            return
-        }
-        let limb = cx & 0xffffff
-        x[i] = limb
-        cx = (cx - limb) * perLimb
-        limb = cy & 0xffffff
-        y[i] = limb
-        cy = (cy - limb) * perLimb
+        xi = cx & 0xffffff
+        x[i] = xi
+        cx = (cx - xi) * perLimb
+        yi = cy & 0xffffff
+        y[i] = yi
+        cy = (cy - yi) * perLimb
+        xi = x[i + 1]
+        yi = y[i + 1]
     }
+    x[n] = cx + A * xi + B * yi
+    y[n] = cy + C * xi + D * yi
 }
 
 /**
