@@ -64,22 +64,31 @@ export class RecordRing {
         }
     }
 
-    /** Appends `data` (`recordSize` octets) and answers its sequence. */
+    /** Is something missing: more than a power cut leaves damaged, or all of a ring that was `used`? */
+    damaged(used: boolean): boolean {
+        return this.torn > 1 || (used && this.newest === 0)
+    }
+
+    /** Appends `data` (`recordSize` octets), reads it back and answers its sequence. `ReadBackMismatch`: it was not appended. */
     append(data: Buffer): number {
         if (data.length !== this.recordSize)
             fail(Code.BadArgument, -1, this.recordSize + " octets a record", "" + data.length)
         const sequence = this.newest + 1
+        if (sequence > 0x7fffffff) fail(Code.OutOfRange, this.at, "a ring that is not used up", "" + sequence)
         const place = this.place(sequence % this.count)
         const head = Buffer.alloc(4)
         head.setAt(0, "u32", sequence)
         this.store.write(place, join([head, data, check(place, sequence, data)]))
+        if (!this.read(sequence)) fail(Code.ReadBackMismatch, place, "the record just written", "another")
         this.newest = sequence
         return sequence
     }
 
-    /** Data of the newest record; `undefined` where there is none. */
+    /** Data of the newest record; `undefined` where there is none. Throws `RecordDamaged` rather than begin anew. */
     latest(): Buffer | undefined {
-        return this.read(this.newest)
+        const data = this.read(this.newest)
+        if (!data && this.newest > 0) fail(Code.RecordDamaged, this.at, "record " + this.newest, "a damaged one")
+        return data
     }
 
     /** Data of record `sequence`; `undefined` where it is not there: never written, replaced or damaged. */
@@ -130,8 +139,10 @@ export class SwitchedRecord {
         if (which === first || which === second) {
             const data = this.copy(which)
             if (data) return data
-        } else if (which === 0 || which === 0xff || !(this.copy(first) || this.copy(second))) {
-            return undefined
+        } else {
+            // A first save that power cut short leaves one copy and a blank switch.
+            const valid = (this.copy(first) ? 1 : 0) + (this.copy(second) ? 1 : 0)
+            if (valid === 0 || (valid === 1 && (which === 0 || which === 0xff))) return undefined
         }
         return fail(Code.RecordDamaged, this.at, "a valid record", "switch " + which)
     }
@@ -155,12 +166,6 @@ export class SwitchedRecord {
         if (copy && sameOctets(copy, data)) return
         const place = this.place(other)
         this.store.write(place, join([data, check(place, 0, data)]))
-    }
-
-    /** Forgets the value, then overwrites both copies; to be called again where power went in between. */
-    erase(): void {
-        this.turn(0)
-        this.store.write(this.at + 1, Buffer.alloc(2 * (this.size + checkSize)))
     }
 
     private which(): number {

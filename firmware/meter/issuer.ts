@@ -41,6 +41,8 @@ export class Issuer {
     private readonly chain: RecordRing
     private readonly rows: RecordRing
     private busy = false
+    /** A row may be stored whose link is not in the chain yet. */
+    private behind = true
 
     constructor(
         private readonly store: Store,
@@ -48,11 +50,12 @@ export class Issuer {
     ) {
         this.chain = new RecordRing(store, chainAt, chainCount, chainSize)
         this.rows = new RecordRing(store, profileAt, profileCount, profileSize)
-        const newest = this.rows.latest()
-        if (newest && newest.getAt(8, "u32") === this.pagination() + 1) {
-            const row = rowOf(newest)
-            this.commit(this.pagination() + 1, row.signed)
-        }
+        this.catchUp()
+    }
+
+    /** Links or rows are lost: nothing may be signed, since a pagination could come twice. */
+    damaged(): boolean {
+        return this.chain.damaged(this.rows.newest > 0) || this.rows.torn > 1
     }
 
     /** Pagination of the last list or row issued; 0 before the first. */
@@ -102,8 +105,10 @@ export class Issuer {
             if (issued.signed.length > room)
                 fail(Code.OutOfRange, -1, room + " octets a row", "" + issued.signed.length)
             record.blitAt(rowHeader + signatureSize, issued.signed, 0, issued.signed.length)
+            this.behind = true
             this.rows.append(record)
             this.commit(fields.pagination, issued.signed)
+            this.behind = false
         } finally {
             this.busy = false
         }
@@ -152,7 +157,15 @@ export class Issuer {
         this.busy = true
     }
 
+    private catchUp(): void {
+        const newest = this.behind ? this.rows.latest() : undefined
+        const next = this.pagination() + 1
+        if (newest && newest.getAt(8, "u32") === next) this.commit(next, rowOf(newest).signed)
+        this.behind = false
+    }
+
     private number(fields: SignedListFields): void {
+        this.catchUp()
         const head = this.chain.latest()
         fields.pagination = head ? head.getAt(0, "u32") + 1 : 1
         fields.previous = head ? cut(head, 4, digestSize) : Buffer.alloc(digestSize)

@@ -2,7 +2,7 @@ import { Ade7953 } from "../../hal/ade7953"
 import { Ds3231 } from "../../hal/ds3231"
 import type { Machine } from "../../hal/machine"
 import { Mb85rc1mt } from "../../hal/mb85rc1mt"
-import { framAddress, uartAddress, uartCrystalHz } from "../../hal/parts"
+import { framAddress, startPart, uartAddress, uartCrystalHz } from "../../hal/parts"
 import { SmlLine } from "../../hal/rs485-link"
 import { Sc16is752 } from "../../hal/sc16is752"
 import { PlombError } from "../core/errors"
@@ -17,20 +17,27 @@ const longestFile = 1024
 /** How often the line is asked for a whole request. */
 const lineMs = 30
 
-/** The meter image: brings up the parts, then measures, answers on the line and serves the calibration station. */
+/**
+ * The meter image: brings up the parts, then measures, answers on the line and serves the calibration station. Without its FRAM
+ * it is nobody, and the runtime starts it again every five seconds; any other part may be missing or come later.
+ */
 export function start(machine: Machine): void {
     const bus = machine.bus
     const fram = new Mb85rc1mt(bus, framAddress)
     fram.start()
     const rtc = new Ds3231(bus)
-    rtc.start()
+    startPart(() => {
+        rtc.start()
+    })
     const frontEnd = new Ade7953(bus)
     const uart = new Sc16is752(bus, uartAddress, uartCrystalHz)
-    uart.start()
     const meter = new Meter(machine, fram, frontEnd, rtc)
     const answerer = new Answerer(meter)
     const line = new SmlLine(uart.port(0), lineBaud, longestFile, false)
-    line.open()
+    startPart(() => {
+        uart.start()
+        line.open()
+    })
 
     startCalibrationService(meter, () => answerer.testFile())
     measureForEver.start(meter)

@@ -1,6 +1,6 @@
 import type { Machine } from "../../hal/machine"
 import type { Calibration, EnergyFrontEnd, Measurement, RealTimeClock } from "../../hal/ports"
-import { PlombError } from "../core/errors"
+import { Code, fail, PlombError } from "../core/errors"
 import { platform } from "../core/platform"
 import { SignedListFields } from "../core/signed-list"
 import type { Store } from "../core/store"
@@ -29,7 +29,11 @@ export class Meter {
     readonly time: MeterTime
     readonly issuer: Issuer
     private present: Measurement
+    /** Registers or hash chain are lost: nothing is counted or signed, everything else is answered. */
+    private readonly damaged: boolean
     private frontEndRuns = false
+    /** Code of the front end's last fault: each is told once. */
+    private fault = 0
     private frontEndStarting = false
     private powerWasLost = true
     private lastPeriod = -1
@@ -45,6 +49,8 @@ export class Meter {
         this.registers = new Registers(store)
         this.time = new MeterTime(store, rtc, this.registers.secondsIndex())
         this.issuer = new Issuer(store, machine.custody)
+        this.damaged = this.registers.damaged(this.identity.step() >= Step.Certified) || this.issuer.damaged()
+        if (this.damaged) console.log("registers or hash chain are damaged: this meter neither counts nor signs")
         this.present = nothing()
         this.time.refresh()
         this.lastPeriod = this.period()
@@ -53,7 +59,7 @@ export class Meter {
     /** One second's work. A front end fault is shown in the status word and met by a new start. */
     tick(): void {
         this.time.refresh()
-        if (this.frontEndStarting) return
+        if (this.frontEndStarting || this.damaged) return
         const ran = this.frontEndRuns
         // A reset is met at once: each second in which the front end stands still is energy lost.
         if (!this.take() && ran) this.take()
@@ -67,10 +73,12 @@ export class Meter {
             if (!this.frontEndRuns) this.startFrontEnd(this.identity.calibration())
             this.registers.add(this.frontEnd.takeEnergy(), this.tariff())
             this.present = this.frontEnd.measure()
+            this.fault = 0
             return true
         } catch (e: any) {
             if (!(e instanceof PlombError)) throw e
-            if (this.frontEndRuns) e.print()
+            if (this.fault !== e.code) console.log(e.message)
+            this.fault = e.code
             this.frontEndRuns = false
             this.present = nothing()
             return false
@@ -93,8 +101,9 @@ export class Meter {
         return this.frontEnd.measure()
     }
 
-    /** Issues a signed list of the present, durable registers. Throws `KeyAbsent` before calibration. */
+    /** Issues a signed list of the present, durable registers. Throws `KeyAbsent` before calibration, `RecordDamaged`. */
     issueList(): Issued {
+        if (this.damaged) fail(Code.RecordDamaged, -1, "sound registers and hash chain", "damaged ones")
         const meter = this
         const issued = this.issuer.issueList(() => {
             const fields = meter.fields()
@@ -119,6 +128,7 @@ export class Meter {
         else word |= Status.LoadPresent
         if (this.identity.step() !== Step.Calibrated) word |= Status.Uncalibrated
         if (this.powerWasLost) word |= Status.PowerWasLost
+        if (this.damaged) word |= Status.MemoryDamaged
         if (this.present.milliwatts < 0) word |= Status.FeedingIn
         return word
     }
@@ -181,7 +191,7 @@ export function measureForEver(meter: Meter): void {
             meter.tick()
         } catch (e: any) {
             if (!(e instanceof PlombError)) throw e
-            e.print()
+            console.log(e.message)
         }
         const now = platform().millis()
         platform().sleepMs(1000 - (now - Math.floor(now / 1000) * 1000))

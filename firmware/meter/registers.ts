@@ -49,6 +49,11 @@ export class Registers {
         this.show()
     }
 
+    /** Records are lost: counting on would begin anew. `used`: this meter has counted before. */
+    damaged(used: boolean): boolean {
+        return this.ring.damaged(used)
+    }
+
     /** 1-0:1.8.0, in 0.1 Wh; the tariffs and the register fed in likewise. */
     total(): number {
         return this.shown.getAt(totalAt, "u64")

@@ -6,6 +6,8 @@ export enum Status {
     NoLoad = 0x8,
     Uncalibrated = 0x10,
     PowerWasLost = 0x20,
+    /** Records are lost: the meter neither counts nor signs, so no signed list has this bit. */
+    MemoryDamaged = 0x40,
     LoadPresent = 0x100,
     FeedingIn = 0x800,
 }

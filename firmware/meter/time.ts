@@ -1,4 +1,5 @@
 import { type RealTimeClock, TimeQuality } from "../../hal/ports"
+import { Code, PlombError } from "../core/errors"
 import { SwitchedRecord } from "../core/journal"
 import { platform } from "../core/platform"
 import type { Store } from "../core/store"
@@ -19,6 +20,7 @@ export class MeterTime {
     private readonly data: Buffer
     private readonly startedMs: number
     private utc = 0
+    private answers = false
 
     constructor(
         store: Store,
@@ -27,20 +29,32 @@ export class MeterTime {
     ) {
         this.record = new SwitchedRecord(store, timeAt, timeSize)
         this.data = Buffer.alloc(timeSize)
-        const saved = this.record.load()
-        if (saved) this.data.blitAt(0, saved, 0, timeSize)
+        try {
+            const saved = this.record.load()
+            if (saved) this.data.blitAt(0, saved, 0, timeSize)
+        } catch (e: any) {
+            if (!(e instanceof PlombError) || e.code !== Code.RecordDamaged) throw e
+            console.log(e.message)
+            this.data[qualityAt] = TimeQuality.Stopped
+        }
         this.startedMs = platform().millis()
     }
 
-    /** Reads the clock; to be called once a second. A clock that does not answer counts as stopped. */
+    /**
+     * Reads the clock; to be called once a second. A clock that does not answer counts as stopped until it answers
+     * again: its own flag says whether it went on.
+     */
     refresh(): void {
-        let running = false
+        let running = true
+        this.answers = false
+        this.utc = 0
         try {
             const reading = this.rtc.read()
             this.utc = reading.utcSeconds
             running = reading.running
-        } catch {
-            this.utc = 0
+            this.answers = true
+        } catch (e: any) {
+            if (!(e instanceof PlombError)) throw e
         }
         if (!running && this.data[qualityAt] === TimeQuality.Set) {
             this.data[qualityAt] = TimeQuality.Stopped
@@ -55,14 +69,16 @@ export class MeterTime {
         this.data.setAt(setAtSeconds, "u32", utcSeconds)
         this.record.save(this.data)
         this.utc = utcSeconds
+        this.answers = true
     }
 
     quality(): TimeQuality {
-        return this.data[qualityAt]
+        const quality = this.data[qualityAt]
+        return quality === TimeQuality.Set && !this.answers ? TimeQuality.Stopped : quality
     }
 
     trusted(): boolean {
-        return this.data[qualityAt] === TimeQuality.Set
+        return this.quality() === TimeQuality.Set
     }
 
     /** UTC seconds of the last refresh; worth nothing unless `trusted`. */

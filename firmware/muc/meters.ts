@@ -1,4 +1,4 @@
-import { Code, fail } from "../core/errors"
+import { Code, fail, PlombError } from "../core/errors"
 import { SwitchedRecord } from "../core/journal"
 import { cut, sameOctets } from "../core/octets"
 import type { Store } from "../core/store"
@@ -15,8 +15,14 @@ export class MeterList {
     constructor(store: Store) {
         this.record = new SwitchedRecord(store, metersAt, 1 + mostMeters * idSize)
         this.data = Buffer.alloc(1 + mostMeters * idSize)
-        const saved = this.record.load()
-        if (saved) this.data.blitAt(0, saved, 0, saved.length)
+        try {
+            const saved = this.record.load()
+            if (saved) this.data.blitAt(0, saved, 0, saved.length)
+        } catch (e: any) {
+            // Discovery finds anew what a damaged list held.
+            if (!(e instanceof PlombError) || e.code !== Code.RecordDamaged) throw e
+            console.log(e.message)
+        }
     }
 
     count(): number {
@@ -32,11 +38,9 @@ export class MeterList {
         return false
     }
 
-    /** Adds a meter; true where it is new. */
+    /** Adds a meter; true where it is new. What has no server id of a meter is no meter. */
     add(serverId: Buffer): boolean {
-        if (serverId.length !== idSize)
-            fail(Code.BadArgument, -1, idSize + " octets of server id", "" + serverId.length)
-        if (this.knows(serverId)) return false
+        if (serverId.length !== idSize || this.knows(serverId)) return false
         if (this.count() === mostMeters) fail(Code.TooManyMeters, -1, "at most " + mostMeters + " meters", "one more")
         this.data.blitAt(1 + this.count() * idSize, serverId, 0, idSize)
         this.data[0] = this.count() + 1

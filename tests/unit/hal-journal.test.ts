@@ -121,6 +121,42 @@ describe("Ring of records", () => {
         expect(new RecordRing(moved, 100, 2, size).newest).toBe(0)
     })
 
+    it("says so when its newest record is damaged while it runs, and does not begin anew", () => {
+        const store = filled(4, 9)
+        const ring = new RecordRing(store, 0, 4, size)
+        store.cells[(9 % 4) * (size + 8) + 6] ^= 1
+        expect(codeThrown(() => ring.latest())).toBe("RecordDamaged")
+        expect(new RecordRing(store, 0, 4, size).damaged(true)).toBe(false)
+        store.cells[(8 % 4) * (size + 8) + 6] ^= 1
+        expect(new RecordRing(store, 0, 4, size).damaged(false)).toBe(true)
+    })
+
+    it("knows that a ring once used is lost", () => {
+        const ring = new RecordRing(new MemoryStore(200, 0xff), 0, 4, size)
+        expect(ring.damaged(true)).toBe(true)
+        expect(ring.damaged(false)).toBe(false)
+    })
+
+    it("does not count a record the store did not keep, and appends it again", () => {
+        const store = filled(4, 9)
+        const ring = new RecordRing(store, 0, 4, size)
+        const write = store.write.bind(store)
+        store.write = (address, data) => write(address, data.fill(1, 5, 6))
+        expect(codeThrown(() => ring.append(record(10)))).toBe("ReadBackMismatch")
+        expect(ring.latest()).toEqual(record(9))
+        store.write = write
+        expect(ring.append(record(10))).toBe(10)
+    })
+
+    it("ends at 2^31 - 1 and does not write beyond", () => {
+        const store = filled(4, 3)
+        const ring = new RecordRing(store, 0, 4, size)
+        ring.newest = 0x7fffffff
+        const before = Buffer.from(store.cells)
+        expect(codeThrown(() => ring.append(record(1)))).toBe("OutOfRange")
+        expect(store.cells).toEqual(before)
+    })
+
     it("refuses data of another size", () => {
         const ring = new RecordRing(filled(2, 1), 0, 2, size)
         expect(codeThrown(() => ring.append(Buffer.alloc(size - 1)))).toBe("BadArgument")
@@ -154,21 +190,6 @@ describe("Switched record", () => {
         }
     })
 
-    it("leaves no trace of the value after erase, also when power went in between and erase ran again", () => {
-        const store = blank()
-        open(store).save(record(0x77))
-        open(store).save(record(0x77))
-        atEachCut(
-            store,
-            cut => open(cut).erase(),
-            after => {
-                open(after).erase()
-                expect(open(after).load()).toBeUndefined()
-                expect(after.cells.includes(0x77)).toBe(false)
-            },
-        )
-    })
-
     it("reports damage instead of going back to an older value", () => {
         const store = blank()
         open(store).save(record(1))
@@ -177,8 +198,10 @@ describe("Switched record", () => {
         store.cells[at] ^= 1
         expect(codeThrown(() => open(store).load())).toBe("RecordDamaged")
         store.cells[at] ^= 1
-        store.cells[place] ^= 4
-        expect(codeThrown(() => open(store).load())).toBe("RecordDamaged")
+        for (const lost of [0xa5 ^ 4, 0, 0xff]) {
+            store.cells[place] = lost
+            expect(codeThrown(() => open(store).load())).toBe("RecordDamaged")
+        }
     })
 
     it("reads again what one damaged transfer on the bus shows", () => {

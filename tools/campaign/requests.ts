@@ -25,8 +25,8 @@ import type { Board } from "../vm/board.ts"
 import { type Outcome, randomFrom } from "./campaign.ts"
 
 const serial = 4713
-/** Octets of heap that may come and go with what is under way. */
-const heapPlay = 600
+/** Octets of heap that may come and go with what is under way: the last piece of the uplink is one of 1 KB. */
+const heapPlay = 1600
 /** Longest answer either of them may give. */
 const longestAnswer = 8192
 
