@@ -7,7 +7,8 @@ export default defineConfig({
         // The DeviceScript bundle is 28 MB of script: one process a file keeps its globals apart.
         pool: "forks",
         maxWorkers: 2,
-        testTimeout: 60_000,
-        hookTimeout: 60_000,
+        // Against a hang, not for speed: a loaded machine takes ten times as long.
+        testTimeout: 300_000,
+        hookTimeout: 300_000,
     },
 })

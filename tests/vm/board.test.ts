@@ -1,7 +1,7 @@
-import { mkdtempSync } from "node:fs"
+import { mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { expect, test } from "vitest"
+import { expect, onTestFinished, test } from "vitest"
 import { Board, type BoardEnd } from "../../tools/vm/board.ts"
 import { CompileError, compile } from "../../tools/vm/compile.ts"
 import { World } from "../../tools/vm/world.ts"
@@ -131,7 +131,9 @@ test("a program that loops around sleep(0) for ever does not hang the host", asy
 })
 
 test("flash in a file survives the board, so settings do", async () => {
-    const flash = join(mkdtempSync(join(tmpdir(), "plomb-")), "flash.bin")
+    const folder = mkdtempSync(join(tmpdir(), "plomb-flash-"))
+    onTestFinished(() => rmSync(folder, { recursive: true }))
+    const flash = join(folder, "flash.bin")
     const text = [
         'import { readSetting, writeSetting } from "@devicescript/settings"',
         'import * as ds from "@devicescript/core"',

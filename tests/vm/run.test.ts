@@ -1,12 +1,13 @@
-import { existsSync, mkdtempSync } from "node:fs"
+import { existsSync, mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { expect, test } from "vitest"
+import { expect, onTestFinished, test } from "vitest"
 import { UsageError } from "../../tools/cli/usage.ts"
 import { run } from "../../tools/run/command.ts"
 
 test("plomb run boots the meter image, ends in time and keeps its state in a folder", async () => {
-    const state = mkdtempSync(join(tmpdir(), "plomb-"))
+    const state = mkdtempSync(join(tmpdir(), "plomb-run-"))
+    onTestFinished(() => rmSync(state, { recursive: true }))
     const words = ["meter", "--clock", "virtual", "--for", "3", "--serial", "7", "--state", state]
     expect(await run(words)).toBe(0)
     for (const file of ["flash.bin", "mb85rc1mt.bin", "ds3231.json", "atecc608b.json"])
