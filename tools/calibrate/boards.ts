@@ -1,6 +1,6 @@
 import { UsageError } from "../cli/usage.ts"
 import { Desk } from "../desk/desk.ts"
-import { findMeter, LinkError, request } from "./link.ts"
+import { findMeter, request } from "./link.ts"
 import { MeterUnderCalibration } from "./meter.ts"
 import type { ReferencePoint, ReferenceSource } from "./reference.ts"
 import { openSerialBus } from "./serial.ts"
@@ -44,22 +44,14 @@ async function openVm(variant: string, choice: BoardChoice): Promise<OpenBoard> 
     const source = new ModelSource()
     const desk = await Desk.open({ serials: [choice.serial], state: choice.state, load: source, variant })
     await desk.start()
-    const [{ board, bench }] = desk.meters
-    const dead = board.exited.then(({ message }) => {
-        throw new LinkError(
-            `the meter stopped: ${message} ${board.log.filter(line => /E\d{4}/.test(line)).pop() ?? ""}`,
-        )
-    })
-    // Also after this function has its answer.
-    dead.catch(() => {})
-    const { bus, meter } = await Promise.race([desk.calibrationLink(), dead]).catch(async error => {
+    const { bus, meter } = await desk.calibrationLink().catch(async error => {
         await desk.close()
         throw error
     })
     return {
         meter,
         reference: choice.reference ?? source,
-        keep: () => bench.save(),
+        keep: () => desk.meters[0].bench.save(),
         close: async () => {
             bus.dispose()
             await desk.close()

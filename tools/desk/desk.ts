@@ -1,8 +1,8 @@
 import { join } from "node:path"
 import type { JDBus } from "jacdac-ts"
 import { ensureBuilt } from "../build/build.ts"
-import { findMeter, request } from "../calibrate/link.ts"
-import { MeterUnderCalibration } from "../calibrate/meter.ts"
+import { findMeter, LinkError, request } from "../calibrate/link.ts"
+import { type Call, MeterUnderCalibration } from "../calibrate/meter.ts"
 import { type ChipBench, type MeterBench, meterBench, mucBench } from "../chips/bench.ts"
 import type { LoadSource } from "../chips/load-source.ts"
 import { Rs485Wire } from "../chips/rs485-wire.ts"
@@ -90,12 +90,20 @@ export class Desk {
 
     /** The Jacdac link of one meter, and its calibration service. Real clock only. */
     async calibrationLink(index = 0): Promise<{ bus: JDBus; meter: MeterUnderCalibration }> {
-        const bus = await openBoardBus(this.world, [this.meters[index].board])
-        const service = await findMeter(bus, 10_000)
-        return {
-            bus,
-            meter: new MeterUnderCalibration((command, payload, ms) => request(service, command, payload, ms)),
-        }
+        const { board } = this.meters[index]
+        const stopped = board.exited.then(({ message }) => {
+            const told = board.log.filter(line => /E\d{4}/.test(line)).pop() ?? ""
+            throw new LinkError(`the meter stopped: ${message} ${told}`.trimEnd())
+        })
+        // It counts while something is asked of the meter.
+        stopped.catch(() => {})
+        const bus = await openBoardBus(this.world, [board])
+        const service = await Promise.race([findMeter(bus, 10_000), stopped]).catch(error => {
+            bus.dispose()
+            throw error
+        })
+        const call: Call = (command, payload, ms) => Promise.race([request(service, command, payload, ms), stopped])
+        return { bus, meter: new MeterUnderCalibration(call) }
     }
 
     /** Takes the power away and keeps what the parts keep. */
