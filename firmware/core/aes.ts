@@ -5,7 +5,8 @@ import { Code, fail } from "./errors"
  * that a read at an odd place gives the entry rotated, and 2 KB do for the four tables of the textbook.
  */
 
-const table = hex`
+/** 256 entries of 8 octets, see above. */
+export const aesTable = hex`
     c66363a5c66363a5f87c7c84f87c7c84ee777799ee777799f67b7b8df67b7b8dfff2f20dfff2f20dd66b6bbdd66b6bbdde6f6fb1de6f6fb1
     91c5c55491c5c55460303050603030500201010302010103ce6767a9ce6767a9562b2b7d562b2b7de7fefe19e7fefe19b5d7d762b5d7d762
     4dababe64dababe6ec76769aec76769a8fcaca458fcaca451f82829d1f82829d89c9c94089c9c940fa7d7d87fa7d7d87effafa15effafa15
@@ -51,20 +52,21 @@ export function expandAesKey(key: Buffer): number[] {
     const words: number[] = []
     for (let i = 0; i < size; ++i) words.push(key.getAt(4 * i, "i32"))
     let constant = 1
-    for (let i = size; i < 4 * size + 28; ++i) {
-        const place = i & (size - 1)
-        let word = words[i - 1]
-        if (place === 0 || (place === 4 && size === 8))
+    let word = words[size - 1]
+    const end = 4 * size + 28
+    for (let i = size; i < end; ++i) {
+        if ((i & 3) === 0)
             word =
-                table[((word << 3) & 0x7f8) + 1] |
-                (table[((word >> 5) & 0x7f8) + 1] << 8) |
-                (table[((word >> 13) & 0x7f8) + 1] << 16) |
-                (table[((word >> 21) & 0x7f8) + 1] << 24)
-        if (place === 0) {
+                aesTable[((word << 3) & 0x7f8) + 1] |
+                (aesTable[((word >> 5) & 0x7f8) + 1] << 8) |
+                (aesTable[((word >> 13) & 0x7f8) + 1] << 16) |
+                (aesTable[((word >> 21) & 0x7f8) + 1] << 24)
+        if ((i & (size - 1)) === 0) {
             word = (word >>> 8) ^ (word << 24) ^ constant
             constant = (constant << 1) ^ ((constant >> 7) * 0x11b)
         }
-        words.push(words[i - size] ^ word)
+        word = word ^ words[i - size]
+        words.push(word)
     }
     return words
 }
@@ -85,13 +87,13 @@ export function addAesBlock(words: number[], a0: number, a1: number, a2: number,
         a1 = b1
         a2 = b2
         a3 = b3
-        b0 = table.getAt((a0 << 3) & 0x7f8, "i32") ^ table.getAt(((a1 >> 5) & 0x7f8) + 3, "i32") ^ table.getAt(((a2 >> 13) & 0x7f8) + 2, "i32") ^ table.getAt(((a3 >> 21) & 0x7f8) + 1, "i32") ^ words[k]
-        b1 = table.getAt((a1 << 3) & 0x7f8, "i32") ^ table.getAt(((a2 >> 5) & 0x7f8) + 3, "i32") ^ table.getAt(((a3 >> 13) & 0x7f8) + 2, "i32") ^ table.getAt(((a0 >> 21) & 0x7f8) + 1, "i32") ^ words[k + 1]
-        b2 = table.getAt((a2 << 3) & 0x7f8, "i32") ^ table.getAt(((a3 >> 5) & 0x7f8) + 3, "i32") ^ table.getAt(((a0 >> 13) & 0x7f8) + 2, "i32") ^ table.getAt(((a1 >> 21) & 0x7f8) + 1, "i32") ^ words[k + 2]
-        b3 = table.getAt((a3 << 3) & 0x7f8, "i32") ^ table.getAt(((a0 >> 5) & 0x7f8) + 3, "i32") ^ table.getAt(((a1 >> 13) & 0x7f8) + 2, "i32") ^ table.getAt(((a2 >> 21) & 0x7f8) + 1, "i32") ^ words[k + 3]
+        b0 = aesTable.getAt((a0 << 3) & 0x7f8, "i32") ^ aesTable.getAt(((a1 >> 5) & 0x7f8) + 3, "i32") ^ aesTable.getAt(((a2 >> 13) & 0x7f8) + 2, "i32") ^ aesTable.getAt(((a3 >> 21) & 0x7f8) + 1, "i32") ^ words[k]
+        b1 = aesTable.getAt((a1 << 3) & 0x7f8, "i32") ^ aesTable.getAt(((a2 >> 5) & 0x7f8) + 3, "i32") ^ aesTable.getAt(((a3 >> 13) & 0x7f8) + 2, "i32") ^ aesTable.getAt(((a0 >> 21) & 0x7f8) + 1, "i32") ^ words[k + 1]
+        b2 = aesTable.getAt((a2 << 3) & 0x7f8, "i32") ^ aesTable.getAt(((a3 >> 5) & 0x7f8) + 3, "i32") ^ aesTable.getAt(((a0 >> 13) & 0x7f8) + 2, "i32") ^ aesTable.getAt(((a1 >> 21) & 0x7f8) + 1, "i32") ^ words[k + 2]
+        b3 = aesTable.getAt((a3 << 3) & 0x7f8, "i32") ^ aesTable.getAt(((a0 >> 5) & 0x7f8) + 3, "i32") ^ aesTable.getAt(((a1 >> 13) & 0x7f8) + 2, "i32") ^ aesTable.getAt(((a2 >> 21) & 0x7f8) + 1, "i32") ^ words[k + 3]
     }
-    into.setAt(at, "i32", into.getAt(at, "i32") ^ words[end] ^ (table.getAt(((b0 << 3) & 0x7f8) + 1, "i32") & 0xff) ^ (table.getAt((b1 >> 5) & 0x7f8, "i32") & 0xff00) ^ (table.getAt((b2 >> 13) & 0x7f8, "i32") & 0xff0000) ^ (table.getAt(((b3 >> 21) & 0x7f8) + 2, "i32") & -0x1000000))
-    into.setAt(at + 4, "i32", into.getAt(at + 4, "i32") ^ words[end + 1] ^ (table.getAt(((b1 << 3) & 0x7f8) + 1, "i32") & 0xff) ^ (table.getAt((b2 >> 5) & 0x7f8, "i32") & 0xff00) ^ (table.getAt((b3 >> 13) & 0x7f8, "i32") & 0xff0000) ^ (table.getAt(((b0 >> 21) & 0x7f8) + 2, "i32") & -0x1000000))
-    into.setAt(at + 8, "i32", into.getAt(at + 8, "i32") ^ words[end + 2] ^ (table.getAt(((b2 << 3) & 0x7f8) + 1, "i32") & 0xff) ^ (table.getAt((b3 >> 5) & 0x7f8, "i32") & 0xff00) ^ (table.getAt((b0 >> 13) & 0x7f8, "i32") & 0xff0000) ^ (table.getAt(((b1 >> 21) & 0x7f8) + 2, "i32") & -0x1000000))
-    into.setAt(at + 12, "i32", into.getAt(at + 12, "i32") ^ words[end + 3] ^ (table.getAt(((b3 << 3) & 0x7f8) + 1, "i32") & 0xff) ^ (table.getAt((b0 >> 5) & 0x7f8, "i32") & 0xff00) ^ (table.getAt((b1 >> 13) & 0x7f8, "i32") & 0xff0000) ^ (table.getAt(((b2 >> 21) & 0x7f8) + 2, "i32") & -0x1000000))
+    into.setAt(at, "i32", into.getAt(at, "i32") ^ words[end] ^ (aesTable.getAt(((b0 << 3) & 0x7f8) + 1, "i32") & 0xff) ^ (aesTable.getAt((b1 >> 5) & 0x7f8, "i32") & 0xff00) ^ (aesTable.getAt((b2 >> 13) & 0x7f8, "i32") & 0xff0000) ^ (aesTable.getAt(((b3 >> 21) & 0x7f8) + 2, "i32") & -0x1000000))
+    into.setAt(at + 4, "i32", into.getAt(at + 4, "i32") ^ words[end + 1] ^ (aesTable.getAt(((b1 << 3) & 0x7f8) + 1, "i32") & 0xff) ^ (aesTable.getAt((b2 >> 5) & 0x7f8, "i32") & 0xff00) ^ (aesTable.getAt((b3 >> 13) & 0x7f8, "i32") & 0xff0000) ^ (aesTable.getAt(((b0 >> 21) & 0x7f8) + 2, "i32") & -0x1000000))
+    into.setAt(at + 8, "i32", into.getAt(at + 8, "i32") ^ words[end + 2] ^ (aesTable.getAt(((b2 << 3) & 0x7f8) + 1, "i32") & 0xff) ^ (aesTable.getAt((b3 >> 5) & 0x7f8, "i32") & 0xff00) ^ (aesTable.getAt((b0 >> 13) & 0x7f8, "i32") & 0xff0000) ^ (aesTable.getAt(((b1 >> 21) & 0x7f8) + 2, "i32") & -0x1000000))
+    into.setAt(at + 12, "i32", into.getAt(at + 12, "i32") ^ words[end + 3] ^ (aesTable.getAt(((b3 << 3) & 0x7f8) + 1, "i32") & 0xff) ^ (aesTable.getAt((b0 >> 5) & 0x7f8, "i32") & 0xff00) ^ (aesTable.getAt((b1 >> 13) & 0x7f8, "i32") & 0xff0000) ^ (aesTable.getAt(((b2 >> 21) & 0x7f8) + 2, "i32") & -0x1000000))
 }

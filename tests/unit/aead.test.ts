@@ -5,6 +5,7 @@ import { chacha20poly1305 } from "@noble/ciphers/chacha.js"
 import { describe, expect, it } from "vitest"
 import type { Aead } from "../../firmware/core/aead"
 import { addAesBlock, expandAesKey } from "../../firmware/core/aes"
+import { decryptCbc } from "../../firmware/core/aes-decrypt"
 import { ChaCha20Poly1305, poly1305 } from "../../firmware/core/chacha20poly1305"
 import { Code, PlombError } from "../../firmware/core/errors"
 import { AesGcm } from "../../firmware/core/gcm"
@@ -98,6 +99,28 @@ describe("AES", () => {
             const cipher = createCipheriv("aes-128-ecb", key, null).setAutoPadding(false)
             expect(into.equals(cipher.update(Buffer.alloc(16)))).toBe(true)
         }
+    })
+
+    it("decrypts in CBC mode what node:crypto encrypts, with both key sizes", () => {
+        const random = seeded(51)
+        for (let turn = 0; turn < 200; ++turn) {
+            const size = turn & 1 ? 16 : 32
+            const [key, vector, plain] = [random.octets(size), random.octets(16), random.octets(16 * (turn % 21))]
+            const cipher = createCipheriv(`aes-${8 * size}-cbc`, key, vector).setAutoPadding(false)
+            const octetsOfCbc = Buffer.concat([cipher.update(plain), cipher.final()])
+            expect(decryptCbc(key, vector, octetsOfCbc).equals(plain)).toBe(true)
+        }
+    })
+
+    it("refuses a vector that is not one block, and octets that are not whole blocks", () => {
+        const block = Buffer.alloc(16)
+        for (const [vector, length] of [
+            [15, 16],
+            [17, 16],
+            [16, 15],
+            [16, 1],
+        ])
+            expect(refused(() => decryptCbc(block, Buffer.alloc(vector), Buffer.alloc(length)))).toBe(Code.BadArgument)
     })
 
     it("refuses keys of other lengths", () => {

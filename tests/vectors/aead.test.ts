@@ -12,6 +12,7 @@ const files: [string, number][] = [
     ["wycheproof/chacha20_poly1305_test.json", 270],
     ["wycheproof/aes_gcm_test.json", 84],
     ["nist-acvp/AES-GCM.json", 59],
+    ["nist-acvp/AES-CBC.json", 82],
     ["wycheproof/hmac_sha256_test.json", 87],
     ["nist-acvp/HMAC-SHA2-256.json", 30],
     ["wycheproof/hkdf_sha256_test.json", 40],

@@ -6,7 +6,7 @@ interface Test extends Record<string, any> {
     tcId: number
     key: string
     iv: string
-    aad: string
+    aad?: string
     ct: string
     tag: string
 }
@@ -21,14 +21,19 @@ interface File {
 }
 
 /** Algorithm names -> cipher octet of the request. */
-const algorithms: Record<string, number> = { "CHACHA20-POLY1305": 0, "AES-GCM": 1, "ACVP-AES-GCM": 1 }
+const algorithms: Record<string, number> = {
+    "CHACHA20-POLY1305": 0,
+    "AES-GCM": 1,
+    "ACVP-AES-GCM": 1,
+    "ACVP-AES-CBC": 1,
+}
 
 /**
- * ChaCha20-Poly1305 and AES-GCM: Wycheproof, and AES-GCM of ACVP. A valid case of Wycheproof is both sealed and opened, and so is one of
+ * ChaCha20-Poly1305 and AES-GCM: Wycheproof, and AES-GCM and AES-CBC of ACVP (the core decrypts CBC only, which each case is good for). A valid case of Wycheproof is both sealed and opened, and so is one of
  * ACVP whatever its direction; an invalid one must be refused for its tag, or for its nonce.
  */
 export const aead: Format = {
-    name: "ChaCha20-Poly1305 and AES-GCM",
+    name: "ChaCha20-Poly1305, AES-GCM, AES-CBC",
     program: "tools/vectors/device/aead.ts",
     answer,
     recognises(json) {
@@ -45,6 +50,11 @@ function casesOf(algorithm: string, group: Group, test: Test): Case[] {
     const id = `tcId ${test.tcId}${test.comment ? ` (${test.comment})` : ""}`
     const keyBits = group.keySize ?? group.keyLen
     if (keyBits === 192) return [{ id, unsupported: "AES-192 is in no format of design.md" }]
+    if (algorithm === "ACVP-AES-CBC") {
+        const octets = Buffer.from(test.ct, "hex")
+        const request = requestOf(2, 1, 0, test, octets)
+        return [{ id, request, judge: reply => judgeOctets(reply, Buffer.from(test.pt, "hex")) }]
+    }
     const valid = test.result ? test.result === "valid" : test.testPassed
     const plain = Buffer.from(test.msg ?? test.pt ?? "", "hex")
     const sealed = Buffer.from(test.ct + test.tag, "hex")
@@ -65,7 +75,7 @@ function casesOf(algorithm: string, group: Group, test: Test): Case[] {
 }
 
 function requestOf(op: number, cipher: number, tagLength: number, test: Test, octets: Buffer): Buffer {
-    const [key, nonce, aad] = [test.key, test.iv, test.aad].map(each => Buffer.from(each, "hex"))
+    const [key, nonce, aad] = [test.key, test.iv, test.aad ?? ""].map(each => Buffer.from(each, "hex"))
     const head = Buffer.from([op, cipher, tagLength, key.length, 0, 0, 0, 0])
     head.writeUInt16LE(nonce.length, 4)
     head.writeUInt16LE(aad.length, 6)

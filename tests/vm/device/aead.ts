@@ -1,3 +1,4 @@
+import { decryptCbc } from "../../../firmware/core/aes-decrypt"
 import { ChaCha20Poly1305 } from "../../../firmware/core/chacha20poly1305"
 import { verifyP256 } from "../../../firmware/core/ecdsa"
 import { AesGcm } from "../../../firmware/core/gcm"
@@ -8,7 +9,7 @@ import { installDevicePlatform } from "../../../hal/runtime"
 import { serveCases } from "../../../tools/vm/device/serve"
 
 // Tells the host at each yield (call 20), so that it can count the steps between two. A request says which cipher (0
-// ChaCha20-Poly1305, 1 AES-128-GCM) and what to do (0 nothing, 1 set up, 2 seal, 3 open); the octets follow.
+// ChaCha20-Poly1305, 1 AES-128-GCM) and what to do (0 nothing, 1 set up, 2 seal, 3 open, 4 decrypt CBC); the octets follow.
 
 installDevicePlatform(verifyP256)
 const none = Buffer.alloc(0)
@@ -34,6 +35,7 @@ function answer(request: Buffer): Buffer {
     } else if (request[1] === 2)
         reply = request[0] === 0 ? chacha.seal(nonce, aad, octets) : gcm.seal(nonce, aad, octets)
     else if (request[1] === 3) reply = request[0] === 0 ? chacha.open(nonce, aad, octets) : gcm.open(nonce, aad, octets)
+    else if (request[1] === 4) reply = decryptCbc(shortKey, shortKey, octets)
     hostCall(20, 0, none, 0)
     return reply
 }
