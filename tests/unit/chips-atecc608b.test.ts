@@ -12,6 +12,7 @@ import { counterEnd, crc16, decodeCounter, encodeCounter } from "../../tools/chi
 import { I2cBusModel } from "../../tools/chips/bus"
 import { ManualClock } from "../../tools/chips/clock"
 import { parseTrace, replay } from "../../tools/chips/trace"
+import { elementFrames } from "../helpers/element-frames.ts"
 
 const hex = (octets: Uint8Array) => Buffer.from(octets).toString("hex")
 const sha256 = (...parts: Uint8Array[]) => {
@@ -103,22 +104,7 @@ function nodeKey(publicOctets: Uint8Array) {
 }
 
 describe("ATECC608B packets", () => {
-    it.each([
-        ["0400", "0340"],
-        ["0401", "00c3"],
-        ["0403", "8342"],
-        ["0405", "c343"],
-        ["0407", "40c2"],
-        ["0408", "60c0"],
-        ["040f", "2342"],
-        ["0411", "3343"],
-        ["04ee", "3141"],
-        ["04ff", "0142"],
-        ["0730000000", "035d"],
-        ["071b000000", "24cd"],
-        ["0700006002", "8038"],
-        ["0700006003", "83bb"],
-    ])("CRC of %s is %s", (octets, crc) => {
+    it.each(elementFrames)("CRC of %s is %s", (octets, crc) => {
         const value = crc16(Buffer.from(octets, "hex"))
         expect(hex(Uint8Array.of(value & 0xff, value >> 8))).toBe(crc)
     })

@@ -1,5 +1,6 @@
 import { beforeEach, describe, expect, it } from "vitest"
 import { Atecc608, elementCrc } from "../../hal/atecc608"
+import { elementFrames } from "../helpers/element-frames.ts"
 import { codeThrown } from "../helpers/errors"
 import { busError } from "../helpers/fake-bus"
 import { bitwiseCrc, FakeElement } from "../helpers/fake-element"
@@ -28,23 +29,7 @@ function head(chipMode = 0): Buffer {
 }
 
 describe("ATECC608 packets", () => {
-    // Frames seen on the wires of real parts (fact sheet, clause 1.2).
-    it.each([
-        ["0400", "0340"],
-        ["0401", "00c3"],
-        ["0403", "8342"],
-        ["0405", "c343"],
-        ["0407", "40c2"],
-        ["0408", "60c0"],
-        ["040f", "2342"],
-        ["0411", "3343"],
-        ["04ee", "3141"],
-        ["04ff", "0142"],
-        ["0730000000", "035d"],
-        ["071b000000", "24cd"],
-        ["0700006002", "8038"],
-        ["0700006003", "83bb"],
-    ])("have the CRC of the wire: %s %s", (octets, crc) => {
+    it.each(elementFrames)("have the CRC of the wire: %s %s", (octets, crc) => {
         const value = elementCrc(Buffer.from(octets, "hex"), 0, octets.length / 2)
         expect(Buffer.from([value & 0xff, value >> 8]).toString("hex")).toBe(crc)
     })
