@@ -3,7 +3,7 @@ import { cut, sameOctets } from "./octets"
 
 /**
  * Authenticated encryption with one key. A nonce must never be used twice with a key for `seal`. Both let other fibers
- * run, at the start and at least every 60,000 steps.
+ * run, at the start and at least every 60,000 steps. What they are given must stay unchanged until they return.
  */
 export interface Aead {
     /** The ciphertext, as long as `octets`, and the tag, which covers `aad` too. */
