@@ -96,6 +96,7 @@ function signWith(k: number[], d: number[], e: number[], n: Modulus, signature: 
     const s = zeroLimbs()
     montgomeryMultiply(s, d, n.rSquared, n)
     montgomeryMultiply(s, s, r, n)
+    // Below 2 n, which a product takes as well
     linear(s, s, 1, e, 1)
     montgomeryMultiply(s, s, n.rSquared, n)
     montgomeryMultiply(s, s, inverse(k, n), n)
