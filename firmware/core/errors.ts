@@ -30,9 +30,9 @@ export enum Code {
     DerValue = 2105,
     /** An item reaches beyond what contains it, or is missing. */
     CborTruncated = 2110,
-    /** Not deterministic: indefinite length, or a number not in the fewest octets. */
+    /** Not deterministic: a number is not in the fewest octets. */
     CborForm = 2111,
-    /** Floating point, a simple value but false, true and null, or a reserved head. */
+    /** Indefinite length, floating point, a simple value but false, true and null, or a reserved head. */
     CborUnsupported = 2112,
     /** Another major type than is due here. */
     CborType = 2113,

@@ -1,10 +1,13 @@
 import { aead } from "./aead.ts"
+import { cbor } from "./cbor.ts"
+import { cose } from "./cose.ts"
 import { ecdsa } from "./ecdsa.ts"
 import type { Format } from "./format.ts"
 import { kdf } from "./kdf.ts"
+import { lms } from "./lms.ts"
 import { safe } from "./safe.ts"
 import { sml } from "./sml.ts"
 import { x509 } from "./x509.ts"
 
 /** Every format that the core is put to. */
-export const formats: Format[] = [ecdsa, aead, kdf, x509, sml, safe]
+export const formats: Format[] = [ecdsa, aead, kdf, x509, sml, safe, lms, cbor, cose]

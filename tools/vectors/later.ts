@@ -33,26 +33,9 @@ export const later: Later[] = [
         recognises: json => /^SHA2/.test(algorithm(json)),
     },
     {
-        name: "LMS",
-        reason: of("LMS", "it comes with software updates"),
-        recognises: json =>
-            algorithm(json) === "LMS" ||
-            (has(firstCase(json), "publicKey", "signature") && has(firstCase(json), "kind")),
-    },
-    {
         name: "TLS 1.3 messages",
         reason: of("TLS", "an issue of its own"),
         recognises: (json, path) => has(firstCase(json), "Protocol", "Message_Type") || path.endsWith(".vec"),
-    },
-    {
-        name: "CBOR",
-        reason: of("CBOR", "it comes with COSE-signed packages"),
-        recognises: json => Array.isArray(json) && has(json[0], "cbor", "hex"),
-    },
-    {
-        name: "COSE",
-        reason: of("COSE", "it comes with signed packages"),
-        recognises: json => has(json, "title", "input", "output"),
     },
     {
         name: "DLMS/COSEM",

@@ -1,0 +1,188 @@
+import { Code, fail } from "./errors"
+import { cut, sameOctets, uintBE } from "./octets"
+import { platform } from "./platform"
+
+/*
+ * HSS/LMS verification: RFC 8554 with SHA-256 (N32/M32), SP 800-208 with SHA-256/192 (N24/M24); W1 to W8, H5 to
+ * H25. The hash of one-time key and tree must be of one length (SP 800-208 clause 4). A signature of any octets is
+ * true or false; only a key that no signer makes is an error.
+ */
+
+/** Octets of a hash, and digits of the checksum, for LM-OTS types 1 to 8 (RFC 8554 4.1, SP 800-208 4.3). */
+const hashOctets = hex`00202020201818181800`
+const checksumDigits = hex`00090503020805030200`
+/** Where the type of the tree stands in an LMS signature, from its beginning: behind all chains of the LM-OTS one. */
+function treeAt(ots: number): number {
+    return 8 + hashOctets[ots] * (1 + chainCount(ots))
+}
+
+/** Hash chains of an LM-OTS type. */
+function chainCount(ots: number): number {
+    return ((hashOctets[ots] * 8) >> ((ots - 1) & 3)) + checksumDigits[ots]
+}
+
+/** Height of the tree of an LMS public key of at least 8 octets at the offset; 0 for a set that is not known. */
+function treeHeight(key: Buffer, at: number): number {
+    const ots = uintBE(key, at + 4, 4)
+    const index = uintBE(key, at, 4) - (ots > 4 ? 9 : 4)
+    return ots < 1 || ots > 8 || index < 1 || index > 5 ? 0 : 5 * index
+}
+
+/** Sets node number and domain in `I | u32 | u16` of a hash input. */
+function setHead(head: Buffer, number: number, domain: number): void {
+    head[16] = number >> 24
+    head[17] = (number >> 16) & 0xff
+    head[18] = (number >> 8) & 0xff
+    head[19] = number & 0xff
+    head[20] = domain
+    head[21] = domain
+}
+
+/**
+ * Kc of RFC 8554 algorithm 4b from an LM-OTS signature that lies at `at` whole and is of type `ots`.
+ * `head`: 22 octets that begin with I | q.
+ */
+function oneTimeKey(ots: number, head: Buffer, message: Buffer[], signature: Buffer, at: number): Buffer {
+    // One look-up for thousands of calls; no platform's hash needs its object
+    const sha256 = platform().sha256
+    const n = hashOctets[ots]
+    const p = chainCount(ots)
+    const width = 1 << ((ots - 1) & 3)
+    const most = (1 << width) - 1
+    const paired = n < 32 ? 0 : most - 1
+    const rest = (1 << (10 - width)) - 1
+    const checksumAt = p - checksumDigits[ots]
+    head[20] = 0x81
+    head[21] = 0x81
+    const parts = [head, cut(signature, at + 4, n)]
+    for (let i = 0; i < message.length; ++i) parts.push(message[i])
+    const digits = Buffer.alloc(n + 2)
+    digits.blitAt(0, sha256(parts), 0, n)
+    const prefix = Buffer.alloc(23)
+    prefix.blitAt(0, head, 0, 20)
+    const ends = Buffer.alloc(p * n)
+    const step: Buffer[] = [prefix, prefix]
+    let sum = 0
+    for (let i = 0; i < p; ++i) {
+        // At most 1,020 hashes, 30 steps each, between two yields
+        if ((i & rest) === 0) platform().yieldNow()
+        if (i === checksumAt) {
+            sum <<= 16 - width * (p - checksumAt)
+            digits[n] = sum >> 8
+            digits[n + 1] = sum & 0xff
+        }
+        const bit = i * width
+        let j = (digits[bit >> 3] >> (8 - width - (bit & 7))) & most
+        sum += most - j
+        at += n
+        step[1] = Buffer.alloc(n)
+        step[1].blitAt(0, signature, at + 4, n)
+        prefix[20] = i >> 8
+        prefix[21] = i & 0xff
+        // Two a turn: the loop's own work is a sixth of a hash's steps
+        while (j < paired) {
+            prefix[22] = j
+            step[1] = sha256(step)
+            prefix[22] = j + 1
+            step[1] = sha256(step)
+            j += 2
+        }
+        while (j < most) {
+            prefix[22] = j
+            step[1] = sha256(step)
+            if (n < 32) step[1] = cut(step[1], 0, n)
+            ++j
+        }
+        ends.blitAt(i * n, step[1], 0, n)
+    }
+    head[20] = 0x80
+    head[21] = 0x80
+    return cut(sha256([head, ends]), 0, n)
+}
+
+/** Does the LMS signature that fills `at` to `end` hold for the key, whose set is known? RFC 8554 algorithm 6. */
+function verifyTree(key: Buffer, message: Buffer[], signature: Buffer, at: number, end: number): boolean {
+    const ots = uintBE(key, 4, 4)
+    const n = hashOctets[ots]
+    const height = treeHeight(key, 0)
+    let path = at + treeAt(ots)
+    if (end - path !== 4 + n * height) return false
+    let number = uintBE(signature, at, 4)
+    if (
+        number >> height !== 0 ||
+        uintBE(signature, at + 4, 4) !== ots ||
+        uintBE(signature, path, 4) !== uintBE(key, 0, 4)
+    )
+        return false
+    const head = Buffer.alloc(22)
+    head.blitAt(0, key, 8, 16)
+    setHead(head, number, 0)
+    let node = oneTimeKey(ots, head, message, signature, at + 4)
+    number += 1 << height
+    setHead(head, number, 0x82)
+    node = cut(platform().sha256([head, node]), 0, n)
+    path += 4
+    while (number > 1) {
+        const sibling = cut(signature, path, n)
+        const parts = number & 1 ? [head, sibling, node] : [head, node, sibling]
+        number >>= 1
+        setHead(head, number, 0x83)
+        node = cut(platform().sha256(parts), 0, n)
+        path += n
+    }
+    return sameOctets(node, cut(key, 24, n))
+}
+
+/** Throws `LmsKey` unless the octets are an LMS public key of a known set: keys come from a trusted place. */
+function checkKey(key: Buffer): void {
+    if (key.length < 8 || treeHeight(key, 0) === 0 || key.length !== 24 + hashOctets[key[7]])
+        fail(Code.LmsKey, 0, "an LMS public key with SHA-256", "another")
+}
+
+/**
+ * LMS without HSS (RFC 8554 clause 5): `publicKey` type | LM-OTS type | I | T[1], the message in parts. False for
+ * any signature that does not hold; throws `LmsKey` for a key that is none.
+ */
+export function verifyLms(publicKey: Buffer, message: Buffer[], signature: Buffer): boolean {
+    checkKey(publicKey)
+    return verifyTree(publicKey, message, signature, 0, signature.length)
+}
+
+/**
+ * HSS (RFC 8554 clause 6) of one or two levels, the message in parts. False for any signature that does not hold;
+ * throws `LmsKey` for a key that is none or has more levels. Yields at least every 40,000 steps.
+ */
+export function verifyHss(publicKey: Buffer, message: Buffer[], signature: Buffer): boolean {
+    const levels = publicKey.length < 4 ? 0 : uintBE(publicKey, 0, 4)
+    if (levels < 1 || levels > 2) fail(Code.LmsKey, 0, "1 or 2 levels", "another number")
+    let key = cut(publicKey, 4, publicKey.length - 4)
+    checkKey(key)
+    if (signature.length < 4 || uintBE(signature, 0, 4) !== levels - 1) return false
+    let at = 4
+    if (levels === 2) {
+        at += treeAt(key[7]) + 4 + hashOctets[key[7]] * treeHeight(key, 0)
+        if (at + 8 > signature.length || treeHeight(signature, at) === 0) return false
+        const length = 24 + hashOctets[signature[at + 7]]
+        if (at + length > signature.length) return false
+        const second = cut(signature, at, length)
+        if (!verifyTree(key, [second], signature, 4, at)) return false
+        key = second
+        at += length
+    }
+    return verifyTree(key, message, signature, at, signature.length)
+}
+
+/**
+ * LM-OTS alone (RFC 8554 clause 4): `publicKey` type | I | q | K. False for any signature that does not hold; throws
+ * `LmsKey` for a key that is none.
+ */
+export function verifyLmots(publicKey: Buffer, message: Buffer[], signature: Buffer): boolean {
+    const ots = publicKey.length < 24 ? 0 : uintBE(publicKey, 0, 4)
+    if (ots < 1 || ots > 8 || publicKey.length !== 24 + hashOctets[ots])
+        fail(Code.LmsKey, 0, "an LM-OTS public key with SHA-256", "another")
+    const n = hashOctets[ots]
+    if (signature.length !== 4 + n * (1 + chainCount(ots)) || uintBE(signature, 0, 4) !== ots) return false
+    const head = Buffer.alloc(22)
+    head.blitAt(0, publicKey, 4, 20)
+    return sameOctets(oneTimeKey(ots, head, message, signature, 0), cut(publicKey, 24, n))
+}
