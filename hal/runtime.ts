@@ -5,6 +5,12 @@ import { installPlatform, type Platform } from "../firmware/core/platform"
 /** ECDSA verification of a board: the secure element's or the software one, chosen at build time. */
 export type VerifyP256 = (publicKey: Buffer, digest: Buffer, signature: Buffer) => boolean
 
+/**
+ * The runtime compares wake times modulo 2^32 ms: when its clock turns over after 49.7 days, sleeping fibers never wake. A
+ * board starts anew a day before, in ms; to whatever is under way that is a power cut.
+ */
+const longestUptime = 4200000000
+
 /** The facade on the stock DeviceScript runtime. */
 class DevicePlatform implements Platform {
     constructor(readonly verify: VerifyP256) {}
@@ -35,6 +41,7 @@ class DevicePlatform implements Platform {
     // shorten the wait; a yield begins a new slice.
     sleepMs(milliseconds: number): void {
         ;(ds as any).sleep(0)
+        if (ds.millis() > longestUptime) (ds as any).reboot()
         ;(ds as any).sleep(milliseconds)
     }
 
