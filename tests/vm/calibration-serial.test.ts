@@ -7,7 +7,7 @@ import { expect, it } from "vitest"
 import { ModelSource } from "../../tools/calibrate/boards.ts"
 import { certifierOf, instituteCrls } from "../../tools/calibrate/certifier.ts"
 import { judgeWith } from "../../tools/calibrate/judge.ts"
-import { findMeter, request } from "../../tools/calibrate/link.ts"
+import { callOver } from "../../tools/calibrate/link.ts"
 import { MeterUnderCalibration } from "../../tools/calibrate/meter.ts"
 import { openSerialBus } from "../../tools/calibrate/serial.ts"
 import { calibrateMeter } from "../../tools/calibrate/station.ts"
@@ -90,9 +90,8 @@ it("over USB serial the same station comes to the same protocol as over the VM's
                 ? await openSerialBus(path, portOf(desk.meters[0].board, written))
                 : (await desk.calibrationLink()).bus
             try {
-                const service = await findMeter(bus, 10_000)
                 const protocol = await calibrateMeter({
-                    meter: new MeterUnderCalibration((command, octets, ms) => request(service, command, octets, ms)),
+                    meter: new MeterUnderCalibration(callOver(bus)),
                     serial: desk.meters[0].serial,
                     hardware: "plomb-1",
                     reference: source,

@@ -1,6 +1,6 @@
 import { UsageError } from "../cli/usage.ts"
 import { Desk } from "../desk/desk.ts"
-import { findMeter, request } from "./link.ts"
+import { callOver, findMeter } from "./link.ts"
 import { MeterUnderCalibration } from "./meter.ts"
 import type { ReferencePoint, ReferenceSource } from "./reference.ts"
 import { openSerialBus } from "./serial.ts"
@@ -32,12 +32,11 @@ export async function openBoard(board: string, choice: BoardChoice): Promise<Ope
         await bus.disconnect()
         bus.dispose()
     }
-    const service = await findMeter(bus, 15_000).catch(async error => {
+    await findMeter(bus, 15_000).catch(async error => {
         await close()
         throw error
     })
-    const meter = new MeterUnderCalibration((command, payload, ms) => request(service, command, payload, ms))
-    return { meter, reference: choice.reference, keep: () => {}, close }
+    return { meter: new MeterUnderCalibration(callOver(bus)), reference: choice.reference, keep: () => {}, close }
 }
 
 async function openVm(variant: string, choice: BoardChoice): Promise<OpenBoard> {

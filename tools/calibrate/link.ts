@@ -4,6 +4,9 @@ import { meaningOf } from "./meaning.ts"
 /** The identifier of services/calibration.md. */
 export const calibrationServiceClass = 0x1c5ca1b7
 
+/** Sends one command of the calibration service and answers the octets of its report. Throws `LinkError`. */
+export type Call = (command: number, payload: Uint8Array, timeoutMs: number) => Promise<Buffer>
+
 /** The meter did not answer, or the link broke; running the same command again resumes. */
 export class LinkError extends Error {}
 
@@ -35,17 +38,18 @@ export async function findMeter(bus: JDBus, timeoutMs: number, deviceId?: string
     }
 }
 
-/** One request to the meter; answers the report's octets. */
-export async function request(
-    service: JDService,
-    command: number,
-    payload: Uint8Array,
-    timeoutMs: number,
-): Promise<Buffer> {
-    try {
-        const report = await service.sendCmdAwaitResponseAsync(Packet.from(command, payload), timeoutMs)
-        return Buffer.from(report.data)
-    } catch (error) {
-        throw new LinkError(`no answer from the meter (${(error as Error).message})`)
+/**
+ * Asks the one meter on this bus. jacdac-ts forgets a device that was silent for 3 s or has restarted, and an
+ * answer then reaches only a service looked up anew; so it is looked up for each command.
+ */
+export function callOver(bus: JDBus): Call {
+    return async (command, payload, timeoutMs) => {
+        const service = await findMeter(bus, timeoutMs)
+        try {
+            const report = await service.sendCmdAwaitResponseAsync(Packet.from(command, payload), timeoutMs)
+            return Buffer.from(report.data)
+        } catch (error) {
+            throw new LinkError(`no answer from the meter (${(error as Error).message})`)
+        }
     }
 }

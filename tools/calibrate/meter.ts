@@ -1,5 +1,5 @@
 import { Code } from "../../firmware/core/errors"
-import { LinkError, RefusedError } from "./link.ts"
+import { type Call, LinkError, RefusedError } from "./link.ts"
 
 /** Octets of a certificate or answer in one packet (services/calibration.md). */
 const partSize = 192
@@ -7,9 +7,6 @@ const partSize = 192
 /** Commands in which keys are made or used; in software that takes its time on a board. */
 const slow = ["make_key", "certify", "seal", "test_reading"]
 const attempts = 3
-
-/** Sends one command of the calibration service and answers the octets of its report. */
-export type Call = (command: number, payload: Uint8Array, timeoutMs: number) => Promise<Buffer>
 
 /** What `identify` says. */
 export interface Identification {

@@ -4,8 +4,8 @@ import { join } from "node:path"
 import { ModelSource } from "../calibrate/boards.ts"
 import { certifierOf, instituteCrls } from "../calibrate/certifier.ts"
 import { judgeWith } from "../calibrate/judge.ts"
-import { findMeter, LinkError, request } from "../calibrate/link.ts"
-import { type Call, MeterUnderCalibration } from "../calibrate/meter.ts"
+import { type Call, callOver, LinkError } from "../calibrate/link.ts"
+import { MeterUnderCalibration } from "../calibrate/meter.ts"
 import type { CalibrationProtocol } from "../calibrate/protocol.ts"
 import { calibrateMeter } from "../calibrate/station.ts"
 import { PowerCut } from "../chips/power-cut.ts"
@@ -107,9 +107,8 @@ async function calibrateDespite(pki: string, serial: number, planned: Mishap | u
     }
     await board.powerOn()
     const bus = await openBoardBus(desk.world, [board])
-    let service = await findMeter(bus, 10_000)
     let ended = board.exited
-    const call: Call = (command, payload, ms) => request(service, command, payload, ms)
+    const call = callOver(bus)
     let linked = true
     const broken = () => {
         linked = false
@@ -152,12 +151,7 @@ async function calibrateDespite(pki: string, serial: number, planned: Mishap | u
             protocol = await station()
         } catch (error) {
             if (!mishap || !(error instanceof LinkError)) throw error
-            if (!board.powered) {
-                await board.powerOn()
-                // Until it announces itself anew the bus still has the old one.
-                await new Promise(resolve => setTimeout(resolve, 700))
-                service = await findMeter(bus, 10_000)
-            }
+            if (!board.powered) await board.powerOn()
             ended = board.exited
             linked = true
             mishap = undefined

@@ -1,8 +1,8 @@
 import { join } from "node:path"
 import type { JDBus } from "jacdac-ts"
 import { ensureBuilt } from "../build/build.ts"
-import { findMeter, LinkError, request } from "../calibrate/link.ts"
-import { type Call, MeterUnderCalibration } from "../calibrate/meter.ts"
+import { callOver, findMeter, LinkError } from "../calibrate/link.ts"
+import { MeterUnderCalibration } from "../calibrate/meter.ts"
 import { type ChipBench, type MeterBench, meterBench, mucBench } from "../chips/bench.ts"
 import type { LoadSource } from "../chips/load-source.ts"
 import { Rs485Wire } from "../chips/rs485-wire.ts"
@@ -98,12 +98,13 @@ export class Desk {
         // It counts while something is asked of the meter.
         stopped.catch(() => {})
         const bus = await openBoardBus(this.world, [board])
-        const service = await Promise.race([findMeter(bus, 10_000), stopped]).catch(error => {
+        await Promise.race([findMeter(bus, 10_000), stopped]).catch(error => {
             bus.dispose()
             throw error
         })
-        const call: Call = (command, payload, ms) => Promise.race([request(service, command, payload, ms), stopped])
-        return { bus, meter: new MeterUnderCalibration(call) }
+        const call = callOver(bus)
+        const meter = new MeterUnderCalibration((...words) => Promise.race([call(...words), stopped]))
+        return { bus, meter }
     }
 
     /** Takes the power away and keeps what the parts keep. */
