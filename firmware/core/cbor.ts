@@ -3,6 +3,8 @@ import { platform } from "./platform"
 
 /** Deepest nesting of arrays, maps and tags. */
 const deepest = 16
+/** Octets of a map's key with its head, so that comparing takes bounded time. */
+const longestKey = 256
 /** Largest number that a double holds with all below it. */
 const exact = 9007199254740991
 
@@ -31,6 +33,8 @@ export class CborReader {
     /** First octet and end of the content of a string; of the argument's own octets in any other item. */
     start = 0
     stop = 0
+    /** About 20 steps each since the last yield: an item counts 16, an octet of a text or key 1. */
+    private work = 0
 
     /** Reads `data` from offset `at` up to `end`, both inside of it. */
     constructor(
@@ -45,6 +49,10 @@ export class CborReader {
         const end = this.end
         let at = this.at
         if (at >= end) fail(Code.CborTruncated, at, "an item", "the end")
+        if (this.work > 2000) {
+            this.work = 0
+            platform().yieldNow()
+        }
         const major = data[at] >> 5
         let argument = data[at] & 31
         this.from = at
@@ -71,7 +79,11 @@ export class CborReader {
         this.argument = argument > exact ? -1 : argument
         this.stop = at
         this.at = at
-        if (major === Major.Text) checkUtf8(data, this.start, at)
+        this.work += 16
+        if (major === Major.Text) {
+            this.work += at - this.start
+            checkUtf8(data, this.start, at)
+        }
     }
 
     /** Reads an item of this major type and gives its argument. */
@@ -91,8 +103,8 @@ export class CborReader {
 
     /**
      * Passes over one item with all that is in it, however it is nested, and refuses what `next` does not see: keys
-     * that are repeated or out of order (bytewise, RFC 8949 4.2.1), or that are neither integers nor strings, and
-     * more than 16 levels. Yields now and then.
+     * that are repeated or out of order (bytewise, RFC 8949 4.2.1), no integers or strings, or above 256 octets, and
+     * more than 16 levels.
      */
     skip(): void {
         const data = this.data
@@ -100,7 +112,6 @@ export class CborReader {
         const left = [1]
         const keys = [-1]
         let depth = 0
-        let count = 0
         while (depth >= 0) {
             if (left[depth] === 0) {
                 left.pop()
@@ -116,7 +127,9 @@ export class CborReader {
             if (isKey) {
                 let last = keys[depth]
                 let at = from
-                if (major > Major.Text) fail(Code.CborKey, from, "a number or string", "another type")
+                this.work += this.at - from
+                if (major > Major.Text || this.at - from > longestKey)
+                    fail(Code.CborKey, from, "a number or short string", "another key")
                 if (last > 0) {
                     while (at < this.at && data[last] === data[at]) {
                         ++at
@@ -132,8 +145,6 @@ export class CborReader {
                 left.push(major === Major.Tag ? 1 : this.argument * (major - 3))
                 keys.push(major === Major.Map ? 0 : -1)
             }
-            count += 1
-            if ((count & 127) === 0) platform().yieldNow()
         }
     }
 }

@@ -36,7 +36,7 @@ export enum Code {
     CborUnsupported = 2112,
     /** Another major type than is due here. */
     CborType = 2113,
-    /** A map's key is repeated, out of order, or no number or string. */
+    /** A map's key is repeated, out of order, above 256 octets, or no number or string. */
     CborKey = 2114,
     CborDepth = 2115,
     /** An integer does not fit its place. */

@@ -146,6 +146,11 @@ describe("what deterministic encoding refuses (RFC 8949 4.2.1)", () => {
                 expect([text, codeOf(text === "-" ? "" : text)]).toEqual([text, code])
         })
 
+    it("keys above 256 octets", () => {
+        expect(codeOf("a1" + "58fe" + "00".repeat(254) + "00")).toBe("none")
+        expect(codeOf("a1" + "58ff" + "00".repeat(255) + "00")).toBe("CborKey")
+    })
+
     it("each scalar value of UTF-8 at the edges is taken", () => {
         for (const point of [0, 0x7f, 0x80, 0x7ff, 0x800, 0xd7ff, 0xe000, 0xfffd, 0xffff, 0x10000, 0x10ffff]) {
             const text = Buffer.from(String.fromCodePoint(point), "utf8")

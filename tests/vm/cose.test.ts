@@ -53,11 +53,31 @@ it("CBOR: nesting, long lists and long texts are answered in the VM as in Node",
     const requests = [
         ...text("8101 a10203 818181818181818181818181818181818100 a2616101616102 1bffffffffffffffff"),
         Buffer.from("81".repeat(8000), "hex"),
+        Buffer.concat([
+            Buffer.of(0x90),
+            ...Array.from({ length: 16 }, () => Buffer.from("7901f8" + "61".repeat(504), "hex")),
+        ]),
+        Buffer.concat([
+            Buffer.from("b81e", "hex"),
+            ...Array.from({ length: 30 }, (_, i) =>
+                Buffer.from("58fa" + "61".repeat(249) + (i + 16).toString(16) + "00", "hex"),
+            ),
+        ]),
         Buffer.concat([Buffer.from("990384", "hex"), Buffer.alloc(900)]),
         Buffer.concat([Buffer.from("791f02", "hex"), Buffer.alloc(0x1f02, "aä水", "utf8")]),
         ...mutations(Buffer.from("a401c100026568c3a9c3a9036442aa0b0c0482a1616101f63bffffffffffffffff", "hex"), 300, 1),
     ]
     expect(await askVm(cbor, requests)).toEqual(requests.map(each => askNode(cbor, each)))
+}, 120_000)
+
+it("COSE: a header of 1,800 parameters is read in the VM as in Node", async () => {
+    const entries = Array.from({ length: 1800 }, (_, i) =>
+        Buffer.from("19" + (i + 256).toString(16).padStart(4, "0") + "00", "hex"),
+    )
+    const message = Buffer.concat([Buffer.from("8440b90708", "hex"), ...entries, Buffer.from("4040", "hex")])
+    const request = coseRequest([], Buffer.alloc(0), message)
+    expect(askNode(cose, request)).toEqual({ octets: Buffer.of(254) })
+    expect(await askVm(cose, [request])).toEqual([{ octets: Buffer.of(254) }])
 }, 120_000)
 
 describe.skipIf(!present)("mutated messages in the VM", () => {
