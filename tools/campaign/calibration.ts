@@ -4,7 +4,7 @@ import { join } from "node:path"
 import { ModelSource } from "../calibrate/boards.ts"
 import { certifierOf, instituteCrls } from "../calibrate/certifier.ts"
 import { judgeWith } from "../calibrate/judge.ts"
-import { type Call, callOver, LinkError } from "../calibrate/link.ts"
+import { type Call, callOver, findMeter, LinkError } from "../calibrate/link.ts"
 import { MeterUnderCalibration } from "../calibrate/meter.ts"
 import type { CalibrationProtocol } from "../calibrate/protocol.ts"
 import { calibrateMeter } from "../calibrate/station.ts"
@@ -152,6 +152,7 @@ async function calibrateDespite(pki: string, serial: number, planned: Mishap | u
         } catch (error) {
             if (!mishap || !(error instanceof LinkError)) throw error
             if (!board.powered) await board.powerOn()
+            await findMeter(bus, 30_000)
             ended = board.exited
             linked = true
             mishap = undefined
