@@ -1,20 +1,17 @@
-import { existsSync, readFileSync } from "node:fs"
-import { join } from "node:path"
+import { readFileSync } from "node:fs"
 import { describe, expect, it } from "vitest"
 import type { Format } from "../../tools/vectors/format.ts"
 import { runFormat } from "../../tools/vectors/run.ts"
-
-const root = process.env.PLOMB_VECTORS ?? "../shared/vectors"
+import { hasVectors, vectorPath } from "../extras.ts"
 
 /** Every case of the files (name, cases, how many of them are not supported) holds, in Node and in the VM in one boot. */
 export function describeVectors(title: string, format: Format, files: [string, number, number][]): void {
-    const present = existsSync(root)
-    if (!present) console.log(`left out: ${root} is not there (set PLOMB_VECTORS)`)
+    const present = hasVectors(...files.map(([file]) => file))
 
     describe.skipIf(!present)(title, () => {
         const read = () =>
             files.map(([file, count, unsupported]) => {
-                const path = join(root, file)
+                const path = vectorPath(file)
                 const json = JSON.parse(readFileSync(path, "utf8"))
                 expect(format.recognises(json, path)).toBe(true)
                 const cases = format.cases(json, path)

@@ -1,12 +1,12 @@
 import { existsSync, readFileSync } from "node:fs"
-import { join } from "node:path"
 import { expect, it } from "vitest"
 import { Code } from "../../firmware/core/errors"
 import { cbor } from "../../tools/vectors/cbor.ts"
 import { askNode } from "../../tools/vectors/run.ts"
+import { vectorPath } from "../extras.ts"
 import { describeVectors } from "../helpers/vector-files.ts"
 
-const path = join(process.env.PLOMB_VECTORS ?? "../shared/vectors", "cbor-appendix-a/appendix_a.json")
+const path = vectorPath("cbor-appendix-a/appendix_a.json")
 
 describeVectors("examples of RFC 8949 appendix A", cbor, [["cbor-appendix-a/appendix_a.json", 41, 18]])
 
