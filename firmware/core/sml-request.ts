@@ -19,7 +19,12 @@ export function serverOf(file: SmlFile): Buffer {
     return octetsAt(file.octets, open.fields[3])
 }
 
-/** Server id of the device that sent a response file; empty for anything else. */
-export function senderOf(file: SmlFile): Buffer {
-    return file.messages[0].tag === OPEN_RES ? serverOf(file) : hex``
+/** The reqFileId in a file's Open; a response repeats that of its request. */
+export function requestIdOf(file: SmlFile): Buffer {
+    return octetsAt(file.octets, file.messages[0].fields[2])
+}
+
+/** Is this a response file? */
+export function isResponse(file: SmlFile): boolean {
+    return file.messages[0].tag === OPEN_RES
 }

@@ -34,7 +34,8 @@ export class Router {
     route(raw: Buffer): Buffer | undefined {
         const file = readFile(raw, false, CRC_BAD)
         if (file.messages[0].tag !== OPEN_REQ) return undefined
-        const target = readRequest(file.messages[0]).serverId
+        const open = readRequest(file.messages[0])
+        const target = open.serverId
         if (target.length === 0 || sameOctets(target, this.serverId)) {
             const self = this
             return answerFile(file, this.serverId, (request, responses) => {
@@ -44,7 +45,7 @@ export class Router {
         if (!this.meters.knows(target))
             return this.refuse(file, target, Attention.ServerNotReachable, "not on this line")
         try {
-            return this.master.exchange(target, raw)
+            return this.master.exchange(target, open.reqFileId, raw)
         } catch (e: any) {
             if (!(e instanceof PlombError)) throw e
             const busy = e.code === Code.Busy || e.code === Code.LineBusy

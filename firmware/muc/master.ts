@@ -3,8 +3,8 @@ import { CRC_BAD } from "../core/crc16"
 import { Code, fail, PlombError } from "../core/errors"
 import { sameOctets } from "../core/octets"
 import { platform } from "../core/platform"
-import { readFile } from "../core/sml-read"
-import { senderOf } from "../core/sml-request"
+import { readFile, type SmlFile } from "../core/sml-read"
+import { isResponse, requestIdOf, serverOf } from "../core/sml-request"
 
 /** Sends of one request before its meter counts as not reachable. */
 const tries = 3
@@ -19,10 +19,11 @@ export class LineMaster {
     constructor(private readonly line: SmlLine) {}
 
     /**
-     * Sends a request file to the meter `serverId` and answers its response file as it came; again up to
-     * three times in all where nothing whole comes back. Throws `MeterSilent`, or `Busy`.
+     * Sends a request file with reqFileId `requestId` to the meter `serverId` and answers its response file as
+     * it came; again up to three times in all where none whole comes back. A late answer to an earlier request
+     * is not taken for this one's. Throws `MeterSilent`, or `Busy`.
      */
-    exchange(serverId: Buffer, request: Buffer): Buffer {
+    exchange(serverId: Buffer, requestId: Buffer, request: Buffer): Buffer {
         this.enter()
         try {
             for (let i = 0; i < tries; ++i) {
@@ -30,7 +31,9 @@ export class LineMaster {
                 const from = platform().millis()
                 while (platform().millis() - from < answerMs) {
                     const answer = this.next()
-                    if (answer && sameOctets(senderIn(answer), serverId)) return answer
+                    const file = answer ? responseIn(answer) : undefined
+                    if (!answer || !file || !sameOctets(serverOf(file), serverId)) continue
+                    if (sameOctets(requestIdOf(file), requestId)) return answer
                 }
             }
             return fail(Code.MeterSilent, -1, "an answer of " + serverId.toString("hex"), "none in " + tries + " tries")
@@ -48,8 +51,8 @@ export class LineMaster {
             const from = platform().millis()
             while (platform().millis() - from < listenMs) {
                 const answer = this.next()
-                const sender = answer ? senderIn(answer) : hex``
-                if (sender.length > 0) senders.push(sender)
+                const file = answer ? responseIn(answer) : undefined
+                if (file) senders.push(serverOf(file))
             }
             return senders
         } finally {
@@ -77,12 +80,13 @@ export class LineMaster {
     }
 }
 
-/** Who sent this file; empty where it is no whole response. Collisions are ordinary on a shared line. */
-function senderIn(raw: Buffer): Buffer {
+/** The response file in these octets, if they are one. Collisions are ordinary on a shared line. */
+function responseIn(raw: Buffer): SmlFile | undefined {
     try {
-        return senderOf(readFile(raw, false, CRC_BAD))
+        const file = readFile(raw, false, CRC_BAD)
+        return isResponse(file) ? file : undefined
     } catch (e: any) {
         if (!(e instanceof PlombError)) throw e
-        return hex``
+        return undefined
     }
 }
