@@ -12,7 +12,7 @@ import { PowerCut } from "../chips/power-cut.ts"
 import { Desk } from "../desk/desk.ts"
 import { initPki } from "../pki/init.ts"
 import { openBoardBus } from "../vm/jacdac.ts"
-import type { Outcome } from "./campaign.ts"
+import type { Outcome } from "./outcome.ts"
 
 /** What befalls a calibration, and at which of its kind. */
 export interface Mishap {

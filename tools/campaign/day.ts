@@ -10,8 +10,8 @@ import { Desk } from "../desk/desk.ts"
 import { LineProbe } from "../desk/line-probe.ts"
 import { listRequest, profileRequest } from "../headend/requests.ts"
 import { derOfPem, readCertificate } from "../verify/certificate.ts"
-import type { Outcome } from "./campaign.ts"
 import { attentionsOf, type Entry, Ledger } from "./ledger.ts"
+import type { Outcome } from "./outcome.ts"
 
 const serial = 4712
 const periodMs = 900_000

@@ -9,9 +9,9 @@ import { LineProbe } from "../desk/line-probe.ts"
 import { chainRequest, listRequest, profileRequest } from "../headend/requests.ts"
 import { readResponse, treeValues } from "../headend/responses.ts"
 import { derOfPem, readCertificate } from "../verify/certificate.ts"
-import { type Outcome, randomFrom } from "./campaign.ts"
 import { GatedLoad } from "./gated-load.ts"
 import { attentionsOf, type Entry, Ledger } from "./ledger.ts"
+import { type Outcome, randomFrom } from "./outcome.ts"
 
 const serial = 4711
 const periodMs = 900_000

@@ -22,7 +22,7 @@ import { Desk } from "../desk/desk.ts"
 import { LineProbe } from "../desk/line-probe.ts"
 import { listRequest, metersRequest } from "../headend/requests.ts"
 import type { Board } from "../vm/board.ts"
-import { type Outcome, randomFrom } from "./campaign.ts"
+import { type Outcome, randomFrom } from "./outcome.ts"
 
 const serial = 4713
 /** Octets of heap that may come and go with what is under way: the last piece of the uplink is one of 1 KB. */

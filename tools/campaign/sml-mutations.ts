@@ -22,7 +22,7 @@ import type { Reply } from "../vectors/format.ts"
 import { askNode, replyOf } from "../vectors/run.ts"
 import { sml, streamRequest } from "../vectors/sml.ts"
 import { runCases } from "../vm/harness.ts"
-import { type Outcome, randomFrom } from "./campaign.ts"
+import { type Outcome, randomFrom } from "./outcome.ts"
 
 /** Octets longer than anything a line carries are cut off. */
 const longest = 1500

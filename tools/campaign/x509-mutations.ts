@@ -3,7 +3,7 @@ import { PlombError } from "../../firmware/core/errors"
 import { answer } from "../vectors/device/x509-answer"
 import { replyOf } from "../vectors/run.ts"
 import { runCases } from "../vm/harness.ts"
-import { randomFrom } from "./campaign.ts"
+import { randomFrom } from "./outcome.ts"
 import { seeds } from "./x509-seeds.ts"
 
 /** What a campaign saw; anything in `escaped` is a defect. */
