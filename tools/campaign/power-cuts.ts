@@ -213,6 +213,8 @@ class Cutter {
         await this.ask(profileRequest(this.requestId(), this.id, now - 2 * 900, now + 900))
         await this.ask(listRequest(this.requestId(), this.id, this.ledger.newest))
         await this.ask(listRequest(this.requestId(), this.id))
+        // A row signed since its profile was asked for shows as a gap only now.
+        for (const pagination of this.ledger.missing().slice(-9)) await this.fetch(pagination)
     }
 
     /** The first list after a start; the meter must answer unless it is cut. */
