@@ -5,12 +5,11 @@ import { join } from "node:path"
 import type { SerialPort } from "serialport"
 import { expect, it } from "vitest"
 import { ModelSource } from "../../tools/calibrate/boards.ts"
-import { certifierOf, instituteCrls } from "../../tools/calibrate/certifier.ts"
-import { judgeWith } from "../../tools/calibrate/judge.ts"
 import { callOver } from "../../tools/calibrate/link.ts"
 import { MeterUnderCalibration } from "../../tools/calibrate/meter.ts"
 import { openSerialBus } from "../../tools/calibrate/serial.ts"
 import { calibrateMeter } from "../../tools/calibrate/station.ts"
+import { quietJob } from "../../tools/desk/calibrated.ts"
 import { Desk } from "../../tools/desk/desk.ts"
 import { initPki } from "../../tools/pki/init.ts"
 import type { Board } from "../../tools/vm/board.ts"
@@ -90,18 +89,8 @@ it("over USB serial the same station comes to the same protocol as over the VM's
                 ? await openSerialBus(path, portOf(desk.meters[0].board, written))
                 : (await desk.calibrationLink()).bus
             try {
-                const protocol = await calibrateMeter({
-                    meter: new MeterUnderCalibration(callOver(bus)),
-                    serial: desk.meters[0].serial,
-                    hardware: "plomb-1",
-                    reference: source,
-                    certifier: certifierOf(pki),
-                    judge: judgeWith(instituteCrls(pki)),
-                    now: () => new Date(),
-                    onStep: () => {},
-                    onProgress: () => {},
-                    remember: async () => {},
-                })
+                const meter = new MeterUnderCalibration(callOver(bus))
+                const protocol = await calibrateMeter(quietJob(meter, desk.meters[0].serial, source, pki))
                 if (serial) expect(written.every(octets => octets.length <= 64)).toBe(true)
                 expect(written.length > 100).toBe(serial)
                 return protocol

@@ -2,13 +2,12 @@ import { mkdtempSync, readFileSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { ModelSource } from "../calibrate/boards.ts"
-import { certifierOf, instituteCrls } from "../calibrate/certifier.ts"
-import { judgeWith } from "../calibrate/judge.ts"
 import { type Call, callOver, findMeter, LinkError } from "../calibrate/link.ts"
 import { MeterUnderCalibration } from "../calibrate/meter.ts"
 import type { CalibrationProtocol } from "../calibrate/protocol.ts"
 import { calibrateMeter } from "../calibrate/station.ts"
 import { PowerCut } from "../chips/power-cut.ts"
+import { quietJob } from "../desk/calibrated.ts"
 import { Desk } from "../desk/desk.ts"
 import { initPki } from "../pki/init.ts"
 import { openBoardBus } from "../vm/jacdac.ts"
@@ -131,15 +130,7 @@ async function calibrateDespite(pki: string, serial: number, planned: Mishap | u
     let earlier: Partial<CalibrationProtocol> | undefined
     const station = () =>
         calibrateMeter({
-            meter: new MeterUnderCalibration(faulty),
-            serial,
-            hardware: "plomb-1",
-            reference: source,
-            certifier: certifierOf(pki),
-            judge: judgeWith(instituteCrls(pki)),
-            now: () => new Date(),
-            onStep: () => {},
-            onProgress: () => {},
+            ...quietJob(new MeterUnderCalibration(faulty), serial, source, pki),
             earlier,
             remember: async partial => {
                 earlier = JSON.parse(JSON.stringify(partial))

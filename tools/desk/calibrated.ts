@@ -5,7 +5,9 @@ import { checkout, ensureBuilt } from "../build/build.ts"
 import { ModelSource } from "../calibrate/boards.ts"
 import { certifierOf, instituteCrls } from "../calibrate/certifier.ts"
 import { judgeWith } from "../calibrate/judge.ts"
-import { calibrateMeter } from "../calibrate/station.ts"
+import type { MeterUnderCalibration } from "../calibrate/meter.ts"
+import type { ReferenceSource } from "../calibrate/reference.ts"
+import { type CalibrationJob, calibrateMeter } from "../calibrate/station.ts"
 import { initPki } from "../pki/init.ts"
 import { Desk } from "./desk.ts"
 
@@ -42,21 +44,31 @@ async function calibrateAll(folder: string, serials: number[], variant: string):
         await desk.start()
         const { bus, meter } = await desk.calibrationLink()
         try {
-            await calibrateMeter({
-                meter,
-                serial,
-                hardware: "plomb-1",
-                reference: source,
-                certifier: certifierOf(pki),
-                judge: judgeWith(instituteCrls(pki)),
-                now: () => new Date(),
-                onStep: () => {},
-                onProgress: () => {},
-                remember: async () => {},
-            })
+            await calibrateMeter(quietJob(meter, serial, source, pki))
         } finally {
             bus.dispose()
             await desk.close()
         }
+    }
+}
+
+/** A calibration by the authority of the folder `pki` with nobody watching and nothing remembered. */
+export function quietJob(
+    meter: MeterUnderCalibration,
+    serial: number,
+    reference: ReferenceSource,
+    pki: string,
+): CalibrationJob {
+    return {
+        meter,
+        serial,
+        hardware: "plomb-1",
+        reference,
+        certifier: certifierOf(pki),
+        judge: judgeWith(instituteCrls(pki)),
+        now: () => new Date(),
+        onStep: () => {},
+        onProgress: () => {},
+        remember: async () => {},
     }
 }
