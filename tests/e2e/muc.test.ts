@@ -132,7 +132,12 @@ test("the MUC finds both meters of its line by itself", async () => {
 
 test("octets of a meter's answer come through as they left the meter", async () => {
     const probe = new LineProbe(desk.world, desk.wire)
-    const came = await peer.ask(listRequest(requestId(), ids[0]))
+    // The line may be taken by a discovery: an Attention says "not now", and a head-end asks again.
+    let came = await peer.ask(listRequest(requestId(), ids[0]))
+    for (let i = 0; i < 3 && came && itemsOf(came).length === 0; ++i) {
+        console.log(`asked again: ${came.toString("hex")}`)
+        came = await peer.ask(listRequest(requestId(), ids[0]))
+    }
     expect(came && itemsOf(came)).toHaveLength(1)
     expect(probe.files.map(raw => raw.toString("hex"))).toContain(came?.toString("hex"))
 })
