@@ -250,13 +250,15 @@ export function deviations(payload: Buffer, item: SignedItem): Deviation[] {
     if (kind === "list") {
         const status = entryOf(item, obis.drawn)?.status
         const word = numberOf(payload, item, obis.status)
-        if (status?.type !== "uint" || uintOf(payload, status, "status") !== word)
+        if (status?.type !== "uint")
             say(
                 status?.start ?? item.message.body.start,
                 "status of 1-0:1.8.0",
-                `the status word ${word ?? ""}`,
+                "an unsigned status word",
                 status ? describe(status) : "nothing",
             )
+        else if (uintOf(payload, status, "status") !== word)
+            say(status.start, "status word beside 1-0:1.8.0", `the status word ${word ?? ""}`, describe(status))
     }
     return found
 }
