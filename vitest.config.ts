@@ -3,7 +3,7 @@ import { defineConfig } from "vitest/config"
 export default defineConfig({
     test: {
         include: ["tests/**/*.test.ts"],
-        setupFiles: ["tools/node/platform.ts"],
+        setupFiles: ["tools/node/platform.ts", "tests/helpers/seed.ts"],
         // The DeviceScript bundle is 28 MB of script: one process a file keeps its globals apart.
         pool: "forks",
         maxWorkers: 2,
