@@ -30,6 +30,7 @@ export const commands: Command[] = [
     lazy("verify", "judge stored evidence offline, as a list of findings"),
     lazy("decode", "decode a telegram to JSON"),
     lazy("vectors", "run public test vectors through the core, in Node or in the VM"),
+    lazy("bench", "run a scenario on the VM and print what came of it"),
     lazy("campaign", "the long test campaigns: power cuts, mutations"),
     lazy("perf", "measure, each figure beside its peer"),
     lazy("lint", "what the DeviceScript compiler would refuse, and the import rules"),
