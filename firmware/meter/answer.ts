@@ -28,8 +28,8 @@ import { readFile } from "../core/sml-read"
 import { GET_LIST_REQ, GET_PROC_PARAMETER_REQ, GET_PROFILE_LIST_REQ, OPEN_REQ } from "../core/sml-tables"
 import { writeFile } from "../core/sml-transport"
 import { TIME_ABSENT, TIME_SEC_INDEX } from "../core/sml-values"
+import { TrustSlot } from "./layout"
 import type { Meter } from "./meter"
-import { TrustSlot } from "./trust"
 
 /** Begins the name of a list issued before; the pagination follows in four octets. */
 const storedListName = hex`8181c7f002ff`

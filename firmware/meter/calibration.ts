@@ -3,10 +3,11 @@ import { verifyChain } from "../core/chain"
 import { writeCsr } from "../core/csr"
 import { Code, fail } from "../core/errors"
 import { sameOctets } from "../core/octets"
+import type { TrustStore } from "../core/trust-store"
 import { parseCertificate } from "../core/x509"
 import { type Identity, Step } from "./identity"
+import { TrustSlot } from "./layout"
 import type { Meter } from "./meter"
-import { TrustSlot, type TrustStore } from "./trust"
 
 /**
  * The steps of calibration on the meter's side (paper 4.1: the meter makes its own key during

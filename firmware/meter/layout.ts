@@ -16,10 +16,19 @@ export const journalAt = 0x01000
 export const journalCount = 64
 export const journalSize = 56
 
-/** Certificates, one slot each. */
+/** Certificates and revocation lists, one slot each (`TrustSlot`). */
 export const trustAt = 0x02000
 export const trustSlotSize = 0x400
 export const trustSlots = 8
+
+/** What each slot of the trust store holds; design: the meter holds these certificates and no others. */
+export enum TrustSlot {
+    Meter = 0,
+    CalibrationAuthority = 1,
+    InstituteRoot = 2,
+    Manufacturer = 3,
+    SecurityManagement = 4,
+}
 
 /** Head of the hash chain: pagination and digest of each signed list, newest last. */
 export const chainAt = 0x04000

@@ -4,12 +4,13 @@ import { Code, fail, PlombError } from "../core/errors"
 import { platform } from "../core/platform"
 import { SignedListFields } from "../core/signed-list"
 import type { Store } from "../core/store"
+import { TrustStore } from "../core/trust-store"
 import { Identity, Step } from "./identity"
 import { type Issued, Issuer } from "./issuer"
+import { trustAt, trustSlotSize, trustSlots } from "./layout"
 import { Registers } from "./registers"
 import { Status } from "./status"
 import { MeterTime } from "./time"
-import { TrustStore } from "./trust"
 
 /** Length of a load profile period in seconds. */
 const periodSeconds = 900
@@ -45,7 +46,7 @@ export class Meter {
         rtc: RealTimeClock,
     ) {
         this.identity = new Identity(store)
-        this.trust = new TrustStore(store)
+        this.trust = new TrustStore(store, trustAt, trustSlotSize, trustSlots)
         this.registers = new Registers(store)
         this.time = new MeterTime(store, rtc, this.registers.secondsIndex())
         this.issuer = new Issuer(store, machine.custody)

@@ -1,6 +1,34 @@
-/** The MUC's FRAM map (MB85RC1MT, 131,072 octets); regions start on 4 KB boundaries. */
+/**
+ * The MUC's FRAM map (MB85RC1MT, 131,072 octets); regions start on 4 KB boundaries. 0x00800 to 0x009FF belong to
+ * `hal/keys-software.ts`, where the board has no secure element.
+ */
 
 /** Meters found on the RS-485 line: one switched record. */
 export const metersAt = 0x00000
 /** Most meters on one line: the unit loads of RS-485. */
 export const mostMeters = 32
+
+/** Identity, and how far installation has come (4 KB). */
+export const identityAt = 0x01000
+
+/** Certificates, one slot each. */
+export const trustAt = 0x02000
+export const trustSlotSize = 0x400
+export const trustSlots = 8
+
+/** What each slot of the trust store holds; design: the MUC holds these certificates and no others. */
+export enum TrustSlot {
+    Muc = 0,
+    Manufacturer = 1,
+    CaRoot = 2,
+    InstituteRoot = 3,
+    SecurityManagement = 4,
+}
+
+/** Symmetric keys (4 KB). */
+export const symmetricKeysAt = 0x08000
+
+/** Revocation lists: a slot for each issuer and a spare one, into which the next list is written while the old one stands. */
+export const crlsAt = 0x09000
+export const crlSlotSize = 0x1000
+export const crlSlots = 6

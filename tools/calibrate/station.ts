@@ -8,7 +8,7 @@ import type { ReferenceSource } from "./reference.ts"
 
 /** Steps a meter counts (firmware/meter/identity.ts). */
 const step = { produced: 1, adjusted: 2, keyMade: 3, certified: 4, calibrated: 5 }
-/** Slots of its trust store (firmware/meter/trust.ts). */
+/** Slots of its trust store (firmware/meter/layout.ts). */
 const slot = { meter: 0, calibrationAuthority: 1, instituteRoot: 2, manufacturer: 3 }
 
 /** The certification side of the station; `tools/pki` is the one implementation, tests bring others. */
