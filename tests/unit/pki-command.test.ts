@@ -30,19 +30,25 @@ describe("plomb pki", () => {
         await plomb("issue", "operator", "--in", pki, "--name", "erna", "--days", "30")
         await plomb("revoke", join(pki, "operators/erna/cert.pem"), "--in", pki, "--reason", "keyCompromise")
         const text = await plomb("show", pki)
-        expect(text).toMatch(/^institute-root\n.*\n.*\n.*\n {4}calibration-authority/)
-        expect(text).toMatch(/ {8}operators\/erna\n.*CN=erna, key here\n.*REVOKED .*\(keyCompromise\)/)
+        expect(text).toMatch(/^institute-root\n.*\n.*\n.*\n.*\n {4}calibration-authority/)
+        expect(text).toMatch(
+            / {8}operators\/erna\n.*CN=erna, key here\n +role operator, version 1\n.*REVOKED .*\(keyCompromise\)/,
+        )
         const [, root] = JSON.parse(await plomb("show", pki, "--json"))
         expect(root.certified.map((each: { party: string }) => each.party)).toEqual([
             "manufacturer",
             "security-management",
+            "directory",
         ])
+        expect(text).toContain("role directory, version 1, localhost, 127.0.0.1")
     })
 
     it("shows the fields of a file, and of a key nothing but its kind", async () => {
         const [leaf, issuer, root] = JSON.parse(await plomb("show", join(pki, "operator/chain.pem"), "--json"))
         expect([leaf.issuer, issuer.issuer, root.issuer]).toEqual([issuer.subject, root.subject, root.subject])
         expect([leaf.ca, issuer.ca, issuer.pathLength, root.pathLength]).toEqual([false, true, 0, 1])
+        expect([leaf.role, root.role]).toEqual(["operator, version 1", "certificationAuthority, version 1"])
+        expect(leaf.hosts).toEqual(["localhost", "127.0.0.1"])
         expect(leaf.authorityKeyId).toBe(issuer.subjectKeyId)
         const [list] = JSON.parse(await plomb("show", join(pki, "security-management/crl.pem"), "--json"))
         expect([list.kind, list.number, list.revoked[0].reason]).toEqual(["revocation list", 2, "keyCompromise"])
@@ -80,6 +86,7 @@ describe("plomb pki", () => {
             [["issue", "operator", "--in", pki, "--name", "../x"], "is not a name"],
             [["issue", "operator", "--in", pki, "--name", "x", "--csr", junk], "not PKCS#10"],
             [["issue", "muc", "--in", pki, "--server-id", "xyz"], "7 octets in hex"],
+            [["issue", "operator", "--in", pki, "--name", "x", "--host", "a/b"], "neither a host name"],
             [["show", junk], "does not parse"],
             [["show", join(folder, "absent")], "there is no"],
             [["revoke", junk, "--in", pki], "holds no certificate"],

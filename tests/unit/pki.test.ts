@@ -9,11 +9,13 @@ import { parseCrl } from "../../firmware/core/crl"
 import { writeCsr } from "../../firmware/core/csr"
 import { generateKeyP256, signP256 } from "../../firmware/core/ecdsa"
 import { parseCertificate } from "../../firmware/core/x509"
+import { Role, readRole } from "../../firmware/core/x509-role"
 import { initPki } from "../../tools/pki/init.ts"
 import { issueDevice, issueMeterCertificate, issueWithKey } from "../../tools/pki/issue.ts"
 import { readPem } from "../../tools/pki/pem.ts"
 import { renewCrls, revoke } from "../../tools/pki/revoke.ts"
 import { readTree } from "../../tools/pki/show.ts"
+import { x509 } from "../../tools/pki/x509.ts"
 import { hasProgram, requireExtra } from "../extras.ts"
 import { codeThrown } from "../helpers/errors"
 
@@ -21,7 +23,7 @@ const folder = mkdtempSync(join(tmpdir(), "plomb-pki-test-"))
 const pki = join(folder, "pki")
 const serverId = "0a01504c420100000007"
 const parties =
-    "institute-root calibration-authority institute-approval ca-root manufacturer security-management operator data-collection"
+    "institute-root calibration-authority institute-approval ca-root manufacturer security-management operator data-collection directory"
 const openssl = requireExtra("openssl", hasProgram("openssl", "version"), "Debian package openssl")
 
 beforeAll(() => initPki(pki))
@@ -67,6 +69,7 @@ describe("A new PKI", () => {
         expect(issuers("security-management")).toEqual(["Security Management", "CA Root"])
         expect(issuers("operator")).toEqual(["Operator", "Security Management", "CA Root"])
         expect(issuers("data-collection")).toEqual(["Data Collection", "Security Management", "CA Root"])
+        expect(issuers("directory")).toEqual(["Directory", "CA Root"])
     })
 
     it("keeps private files to its owner", () => {
@@ -91,13 +94,35 @@ describe("A new PKI", () => {
             const span = Date.parse(certificate.validTo) - Date.parse(certificate.validFrom)
             return Math.round(span / 86_400_000 / 365.25)
         }
-        expect(parties.split(" ").map(years)).toEqual([30, 20, 20, 30, 20, 20, 1, 1])
+        expect(parties.split(" ").map(years)).toEqual([30, 20, 20, 30, 20, 20, 1, 1, 5])
     })
 
     it("satisfies the core with its lists required", () => {
         expect(judged("operator", "ca-root", ["security-management", "ca-root"])).toBe("none")
         expect(judged("institute-approval", "institute-root", ["institute-root"])).toBe("none")
+        expect(judged("directory", "ca-root", ["ca-root"])).toBe("none")
         expect(judged("operator", "institute-root", [])).toBe("ChainIssuer")
+    })
+
+    it("says every party's role, version 1 and no narrower rights, not critical", () => {
+        const said = parties.split(" ").map(party => readRole(parseCertificate(ders(`${party}/cert.pem`)[0])))
+        const { institute, calibrationAuthority, manufacturer, securityManagement, operator } = Role
+        const roles = [institute, calibrationAuthority, institute, Role.certificationAuthority, manufacturer]
+        roles.push(securityManagement, operator, Role.dataCollection, Role.directory)
+        expect(said).toEqual(roles.map(role => ({ role, version: 1, rights: -1 })))
+        const extension = new x509.X509Certificate(ders("operator/cert.pem")[0]).getExtension("1.3.6.1.3.20556.1")
+        expect(extension?.critical).toBe(false)
+    })
+
+    it("names the desk in the certificates of directory and operator, for both ends of TLS", () => {
+        const named = parties.split(" ").filter(party => {
+            const { subjectAltName, keyUsage } = new X509Certificate(ders(`${party}/cert.pem`)[0])
+            if (subjectAltName === undefined) return keyUsage !== undefined
+            expect(subjectAltName).toBe("DNS:localhost, IP Address:127.0.0.1")
+            expect(keyUsage).toEqual(["1.3.6.1.5.5.7.3.1", "1.3.6.1.5.5.7.3.2"])
+            return true
+        })
+        expect(named).toEqual(["operator", "directory"])
     })
 })
 
@@ -144,6 +169,35 @@ describe("A meter's certificate", () => {
         expect(readdirSync(join(pki, "meters")).filter(name => name.startsWith("."))).toEqual([])
         expect(readFileSync(join(pki, "calibration-authority/index.json"))).toEqual(before)
         await expect(issueMeterCertificate(folder, request(id, "9"), id)).rejects.toThrow("is not a PKI")
+    })
+})
+
+describe("A party that is reached by TLS", () => {
+    it("is certified for its names and addresses, which the core carries", async () => {
+        const hosts = ["Head.Example.org", "192.0.2.7", "2001:db8::7"]
+        await issueWithKey(pki, "concentrator", "05010203040508", { hosts })
+        const [der] = ders("concentrators/05010203040508/cert.pem")
+        const peer = new X509Certificate(der)
+        expect(peer.checkHost("head.example.org")).toBe("head.example.org")
+        expect(peer.checkIP("192.0.2.7")).toBe("192.0.2.7")
+        expect(peer.checkIP("2001:db8::7")).toBe("2001:db8::7")
+        const certificate = parseCertificate(der)
+        expect(certificate.alternativeNamesAt).toBeGreaterThan(0)
+        expect(readRole(certificate)?.role).toBe(Role.concentrator)
+        expect(judged("concentrators/05010203040508", "ca-root", ["manufacturer", "ca-root"])).toBe("none")
+        await issueWithKey(pki, "directory", "second", { hosts: ["ldap.example.org"] })
+        expect(judged("directories/second", "ca-root", ["ca-root"])).toBe("none")
+    })
+
+    it("has none where none was told, and a word that is no name is refused", async () => {
+        await issueWithKey(pki, "operator", "anna")
+        expect(new X509Certificate(ders("operators/anna/cert.pem")[0]).subjectAltName).toBeUndefined()
+        for (const host of ["", "a b", "-a.org", "a..org", "300.1.1.1", `${"a".repeat(64)}.org`, "a_b"])
+            await expect(issueWithKey(pki, "operator", "otto", { hosts: [host] })).rejects.toThrow(
+                "neither a host name",
+            )
+        await expect(issueWithKey(pki, "muc", "05010203040509", { hosts: ["localhost"] })).rejects.toThrow("no --host")
+        expect(existsSync(join(pki, "operators", "otto"))).toBe(false)
     })
 })
 
@@ -242,6 +296,7 @@ describe.skipIf(!openssl)("OpenSSL", () => {
         expect(check("institute-root", "institute-approval")).toContain(": OK")
         expect(check("ca-root", "operator", "security-management")).toContain(": OK")
         expect(check("ca-root", "mucs/05010203040506", "manufacturer")).toContain(": OK")
+        expect(check("ca-root", "directory")).toContain(": OK")
         await revoke(pki, muc.serial, "cessationOfOperation")
         expect(check("ca-root", "mucs/05010203040506", "manufacturer")).toContain("certificate revoked")
     })

@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto"
-import { cpSync, existsSync, mkdirSync, mkdtempSync, renameSync, rmSync } from "node:fs"
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync } from "node:fs"
 import { dirname, join } from "node:path"
 import { checkout, ensureBuilt } from "../build/build.ts"
 import { ModelSource } from "../calibrate/boards.ts"
@@ -9,16 +9,20 @@ import type { MeterUnderCalibration } from "../calibrate/meter.ts"
 import type { ReferenceSource } from "../calibrate/reference.ts"
 import { type CalibrationJob, calibrateMeter } from "../calibrate/station.ts"
 import { initPki } from "../pki/init.ts"
+import { renewCrls } from "../pki/revoke.ts"
 import { Desk } from "./desk.ts"
 
 /**
  * Lays out a fresh folder `into` with calibrated meters of these serial numbers: `into/state` for
  * `Desk.open({ state })`, `into/pki` the parties. The calibration is a real one, made once for an image and
- * kept in the cache.
+ * the PKI's sources and kept in the cache. The revocation lists are those of today.
  */
 export async function layOutCalibrated(into: string, serials: number[], variant = "vm"): Promise<void> {
     const { report } = await ensureBuilt("meter", variant)
-    const key = createHash("sha256").update(`${report.sha256} ${variant} ${serials}`).digest("hex").slice(0, 16)
+    const hash = createHash("sha256").update(`${report.sha256} ${variant} ${serials}`)
+    const sources = join(checkout, "tools", "pki")
+    for (const name of readdirSync(sources).sort()) hash.update(readFileSync(join(sources, name)))
+    const key = hash.digest("hex").slice(0, 16)
     const kept = join(checkout, ".plomb", "cache", `calibrated-${key}`)
     if (!existsSync(kept)) {
         mkdirSync(dirname(kept), { recursive: true })
@@ -33,6 +37,7 @@ export async function layOutCalibrated(into: string, serials: number[], variant 
         }
     }
     cpSync(kept, into, { recursive: true })
+    await renewCrls(join(into, "pki"))
 }
 
 async function calibrateAll(folder: string, serials: number[], variant: string): Promise<void> {

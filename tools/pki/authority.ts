@@ -5,6 +5,7 @@ import { createFile, PkiError, readText, replaceFile } from "./files.ts"
 import { openKey } from "./keys.ts"
 import type { Party } from "./parties.ts"
 import { pem, readPem } from "./pem.ts"
+import { derNatural, hostExtensions, roleExtensionOf, roleVersion } from "./role.ts"
 import { algorithm, publicKeyOf, signingKey, x509 } from "./x509.ts"
 
 /** Days until a revocation list must have been replaced. */
@@ -45,6 +46,8 @@ export interface Subject {
     /** The attribute serialNumber (a device's own number, not the certificate's). */
     serialNumber?: string
     publicKey: x509.PublicKey
+    /** Names and addresses under which it is reached; the party's own by default. */
+    hosts?: readonly string[]
     /** Validity in days from `now` instead of the party's years. */
     days?: number
     now: Date
@@ -103,6 +106,8 @@ export class Authority {
                 new x509.KeyUsagesExtension(usage, true),
                 await x509.SubjectKeyIdentifierExtension.create(publicKey),
                 await x509.AuthorityKeyIdentifierExtension.create(publicKeyOf(this.key)),
+                roleExtensionOf({ role: party.role, version: roleVersion, rights: -1 }),
+                ...hostExtensions(subject.hosts ?? party.hosts ?? []),
             ],
         })
         this.register.issued.push({
@@ -211,11 +216,4 @@ function wholeSecond(date: Date): Date {
 /** Day of a moment, as people read it. */
 export function dateOf(date: Date): string {
     return date.toISOString().slice(0, 10)
-}
-
-function derNatural(value: number): Uint8Array<ArrayBuffer> {
-    const digits = value.toString(16)
-    const octets = Buffer.from(digits.length % 2 ? `0${digits}` : digits, "hex")
-    const content = octets[0] > 127 ? Buffer.concat([Buffer.alloc(1), octets]) : octets
-    return new Uint8Array([2, content.length, ...content])
 }

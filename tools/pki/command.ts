@@ -11,10 +11,11 @@ import { fieldLines, readObjects, readTree, treeLines } from "./show.ts"
 
 export const help = `plomb pki init DIR [--passphrase-file FILE | --passphrase-env VAR] [--days N]
     makes both trust trees: institute root with calibration authority and software approval; CA root with
-    manufacturer, security management, an operator and a data collection
+    manufacturer, security management, an operator, a data collection and a directory
 plomb pki issue meter|muc|concentrator --in DIR --server-id HEX [--csr FILE]
-plomb pki issue operator|data-collection --in DIR --name NAME [--csr FILE]
+plomb pki issue operator|data-collection|directory --in DIR --name NAME [--csr FILE]
     one more certificate; a meter's key is always its own (--csr), others get a key where there is no request
+    --host NAME_OR_IP, again for each more: what an operator, concentrator, data collection or directory is reached by
     --days N shortens the validity, --passphrase-file or --passphrase-env opens encrypted keys
 plomb pki show FILE|DIR [--json]
     who certified whom, validity, fingerprints, revoked; or the fields of one file
@@ -67,6 +68,7 @@ async function runIssue(args: string[]): Promise<number> {
             csr: { type: "string" },
             "server-id": { type: "string" },
             name: { type: "string" },
+            host: { type: "string", multiple: true },
         },
         allowPositionals: true,
     })
@@ -76,7 +78,7 @@ async function runIssue(args: string[]): Promise<number> {
     const device = role === "meter" || role === "muc" || role === "concentrator"
     const name = device ? need(values["server-id"], "--server-id HEX") : need(values.name, "--name NAME")
     if (role === "meter" && values.csr === undefined) throw new UsageError("a meter makes its own key: give --csr FILE")
-    const options = optionsOf(values)
+    const options = { ...optionsOf(values), hosts: values.host }
     const csr = values.csr === undefined ? undefined : readRequestFile(values.csr)
     const issued = !csr
         ? await issueWithKey(folder, role, name, options)

@@ -12,6 +12,8 @@ export interface PkiOptions {
     passphrase?: string
     /** Validity of what is issued, in days, instead of the years of its kind. */
     days?: number
+    /** Names and addresses of what is issued, instead of those of its kind. */
+    hosts?: readonly string[]
     /** The moment of issue; the present one by default. */
     now?: Date
 }

@@ -5,6 +5,7 @@ import { createFile, createFolder, locked, PkiError } from "./files.ts"
 import type { PkiOptions } from "./init.ts"
 import { newKey } from "./keys.ts"
 import { type Party, roles, standing } from "./parties.ts"
+import { checkHost } from "./role.ts"
 import { publicKeyOf, x509 } from "./x509.ts"
 
 /** A certificate just issued, or the same one again. */
@@ -52,7 +53,7 @@ export async function issueDevice(
 }
 
 /**
- * Certifies one more operator, data collection or device whose key is made here and kept in key.pem.
+ * Certifies one more operator, data collection, directory or device whose key is made here and kept in key.pem.
  * `name` is the folder and the common name; for a device its server id in hex.
  */
 export async function issueWithKey(
@@ -117,9 +118,11 @@ function issue(
     folder: string,
     party: Party,
     subject: { commonName: string; serialNumber?: string; publicKey?: x509.PublicKey },
-    { passphrase, days, now = new Date() }: PkiOptions,
+    { passphrase, days, hosts, now = new Date() }: PkiOptions,
 ): Promise<IssuedCertificate> {
     const { commonName, serialNumber } = subject
+    if (hosts?.length && !party.server) throw new PkiError(`${commonName} is not reached by a name: no --host`)
+    const names = hosts?.map(checkHost)
     if (!existsSync(join(folder, standing[0].folder)))
         throw new PkiError(`${folder} is not a PKI; plomb pki init makes one`)
     return locked(folder, async () => {
@@ -138,7 +141,15 @@ function issue(
         const chain = await createFolder(own, async partial => {
             const made = subject.publicKey ? undefined : newKey(passphrase)
             const publicKey = subject.publicKey ?? publicKeyOf(made!.key)
-            const leaf = await authority.certify({ party, commonName, serialNumber, publicKey, days, now })
+            const leaf = await authority.certify({
+                party,
+                commonName,
+                serialNumber,
+                publicKey,
+                hosts: names,
+                days,
+                now,
+            })
             if (made) createFile(join(partial, "key.pem"), made.file, true)
             writeCertificates(partial, [leaf, ...authority.chain])
             // In the register before it is in the world: what exists can be revoked

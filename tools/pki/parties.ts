@@ -1,9 +1,12 @@
+import { Role } from "../../firmware/core/x509-role.ts"
+
 /** Every party that `plomb pki` can certify: who issues it, what it may do, how long (design.md sections 6 and 7). */
 export interface Party {
     /** Folder under the PKI's folder, or the folder of many (`many`). */
     folder: string
     /** Common name; where there are many it is the id or name of the one. */
     commonName: string
+    role: Role
     /** Folder of the issuer; the party's own for a root. */
     issuer: string
     /** Most certification authorities below it; absent for end entities. */
@@ -13,14 +16,22 @@ export interface Party {
     /** Signatures that bind later: readings, software approvals. */
     nonRepudiation?: boolean
     years: number
+    /** May be certified for host names and addresses: it is reached by TLS. */
+    server?: boolean
+    /** Names and addresses it has unless told others. */
+    hosts?: readonly string[]
     /** Many of a kind, each in a folder of its own inside `folder`. */
     many?: boolean
 }
+
+/** Where the parties of one desk reach each other. */
+const desk = ["localhost", "127.0.0.1"]
 
 /** Parties that `init` makes, each issuer before those it certifies. */
 export const standing: Party[] = [
     {
         folder: "institute-root",
+        role: Role.institute,
         commonName: "Plomb Institute Root",
         issuer: "institute-root",
         pathLength: 1,
@@ -29,6 +40,7 @@ export const standing: Party[] = [
     },
     {
         folder: "calibration-authority",
+        role: Role.calibrationAuthority,
         commonName: "Plomb Calibration Authority",
         issuer: "institute-root",
         pathLength: 0,
@@ -37,15 +49,25 @@ export const standing: Party[] = [
     },
     {
         folder: "institute-approval",
+        role: Role.institute,
         commonName: "Plomb Institute Software Approval",
         issuer: "institute-root",
         signs: true,
         nonRepudiation: true,
         years: 20,
     },
-    { folder: "ca-root", commonName: "Plomb CA Root", issuer: "ca-root", pathLength: 1, signs: false, years: 30 },
+    {
+        folder: "ca-root",
+        role: Role.certificationAuthority,
+        commonName: "Plomb CA Root",
+        issuer: "ca-root",
+        pathLength: 1,
+        signs: false,
+        years: 30,
+    },
     {
         folder: "manufacturer",
+        role: Role.manufacturer,
         commonName: "Plomb Manufacturer",
         issuer: "ca-root",
         pathLength: 0,
@@ -54,19 +76,41 @@ export const standing: Party[] = [
     },
     {
         folder: "security-management",
+        role: Role.securityManagement,
         commonName: "Plomb Security Management",
         issuer: "ca-root",
         pathLength: 0,
         signs: true,
         years: 20,
     },
-    { folder: "operator", commonName: "Plomb Operator", issuer: "security-management", signs: true, years: 1 },
+    {
+        folder: "operator",
+        role: Role.operator,
+        commonName: "Plomb Operator",
+        issuer: "security-management",
+        signs: true,
+        years: 1,
+        server: true,
+        hosts: desk,
+    },
     {
         folder: "data-collection",
+        role: Role.dataCollection,
         commonName: "Plomb Data Collection",
         issuer: "security-management",
         signs: true,
         years: 1,
+        server: true,
+    },
+    {
+        folder: "directory",
+        commonName: "Plomb Directory",
+        role: Role.directory,
+        issuer: "ca-root",
+        signs: true,
+        years: 5,
+        server: true,
+        hosts: desk,
     },
 ]
 
@@ -74,6 +118,7 @@ export const standing: Party[] = [
 export const roles: Record<string, Party> = {
     meter: {
         folder: "meters",
+        role: Role.meter,
         commonName: "",
         issuer: "calibration-authority",
         signs: true,
@@ -81,22 +126,45 @@ export const roles: Record<string, Party> = {
         years: 16,
         many: true,
     },
-    muc: { folder: "mucs", commonName: "", issuer: "manufacturer", signs: true, years: 5, many: true },
+    muc: { folder: "mucs", role: Role.muc, commonName: "", issuer: "manufacturer", signs: true, years: 5, many: true },
     concentrator: {
         folder: "concentrators",
+        role: Role.concentrator,
         commonName: "",
         issuer: "manufacturer",
         signs: true,
         years: 5,
+        server: true,
         many: true,
     },
-    operator: { folder: "operators", commonName: "", issuer: "security-management", signs: true, years: 1, many: true },
-    "data-collection": {
-        folder: "data-collections",
+    operator: {
+        folder: "operators",
+        role: Role.operator,
         commonName: "",
         issuer: "security-management",
         signs: true,
         years: 1,
+        server: true,
+        many: true,
+    },
+    "data-collection": {
+        folder: "data-collections",
+        role: Role.dataCollection,
+        commonName: "",
+        issuer: "security-management",
+        signs: true,
+        years: 1,
+        server: true,
+        many: true,
+    },
+    directory: {
+        folder: "directories",
+        commonName: "",
+        role: Role.directory,
+        issuer: "ca-root",
+        signs: true,
+        years: 5,
+        server: true,
         many: true,
     },
 }

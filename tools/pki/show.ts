@@ -1,6 +1,8 @@
 import { createHash } from "node:crypto"
 import { existsSync, readdirSync, readFileSync, statSync } from "node:fs"
 import { join } from "node:path"
+import { parseCertificate } from "../../firmware/core/x509.ts"
+import { Role, readRole } from "../../firmware/core/x509-role.ts"
 import { dateOf, readCertificates, readRegister, serialOf } from "./authority.ts"
 import { PkiError } from "./files.ts"
 import { issuers, roles, standing } from "./parties.ts"
@@ -11,6 +13,10 @@ import { x509 } from "./x509.ts"
 export interface Entry {
     party: string
     subject: string
+    /** Its role extension, as `operator, version 1`; absent in a certificate from before there were roles. */
+    role?: string
+    /** Names and addresses of subjectAltName. */
+    hosts: string[]
     serial: string
     notBefore: string
     notAfter: string
@@ -49,6 +55,8 @@ function describe(folder: string, path: string, revoked: Map<string, { at: strin
     return {
         party: path,
         subject: certificate.subject,
+        role: roleText(certificate),
+        hosts: hostsOf(certificate),
         serial: serialOf(certificate),
         notBefore: certificate.notBefore.toISOString(),
         notAfter: certificate.notAfter.toISOString(),
@@ -73,6 +81,7 @@ export function treeLines(entries: Entry[], now: Date, indent = ""): string[] {
         return [
             `${indent}${entry.party}`,
             `${indent}    ${entry.subject}, ${entry.key ? "key here" : "key elsewhere"}`,
+            `${indent}    ${entry.role ? `role ${entry.role}` : "no role"}${entry.hosts.map(host => `, ${host}`).join("")}`,
             `${indent}    ${state}, ${dateOf(new Date(entry.notBefore))} to ${dateOf(notAfter)}, serial ${entry.serial}`,
             `${indent}    SHA-256 ${entry.fingerprint}`,
             ...treeLines(entry.certified, now, `${indent}    `),
@@ -128,6 +137,8 @@ function certificateFields(certificate: x509.X509Certificate): Record<string, un
         subject: certificate.subject,
         issuer: certificate.issuer,
         serial: serialOf(certificate),
+        role: roleText(certificate),
+        hosts: hostsOf(certificate),
         notBefore: certificate.notBefore.toISOString(),
         notAfter: certificate.notAfter.toISOString(),
         ca: basic?.ca ?? false,
@@ -138,6 +149,23 @@ function certificateFields(certificate: x509.X509Certificate): Record<string, un
         publicKey: hexOf(certificate.publicKey.rawData.slice(-64)),
         fingerprint: fingerprint(Buffer.from(certificate.rawData)),
     }
+}
+
+/** The role extension in words, read by the core as a device reads it. */
+function roleText(certificate: x509.X509Certificate): string | undefined {
+    try {
+        const role = readRole(parseCertificate(Buffer.from(certificate.rawData)))
+        if (!role) return undefined
+        const rights = role.rights < 0 ? "" : `, rights ${role.rights.toString(2)}`
+        return `${Role[role.role] ?? role.role}, version ${role.version}${rights}`
+    } catch {
+        return "that does not parse"
+    }
+}
+
+function hostsOf(certificate: x509.X509Certificate): string[] {
+    const names = certificate.getExtension(x509.SubjectAlternativeNameExtension)?.names.toJSON() ?? []
+    return names.map(name => name.value)
 }
 
 function crlFields(crl: x509.X509Crl): Record<string, unknown> {
