@@ -110,7 +110,9 @@ describe("A new PKI", () => {
         const roles = [institute, calibrationAuthority, institute, Role.certificationAuthority, manufacturer]
         roles.push(securityManagement, operator, Role.dataCollection, Role.directory)
         expect(said).toEqual(roles.map(role => ({ role, version: 1, rights: -1 })))
-        const extension = new x509.X509Certificate(ders("operator/cert.pem")[0]).getExtension("1.3.6.1.3.20556.1")
+        const extension = new x509.X509Certificate(new Uint8Array(ders("operator/cert.pem")[0])).getExtension(
+            "1.3.6.1.3.20556.1",
+        )
         expect(extension?.critical).toBe(false)
     })
 
