@@ -1,4 +1,4 @@
-import type { I2cBus, KeyCustody, Settings, Uplink } from "./ports"
+import type { I2cBus, KeyAgreement, KeyCustody, Settings, Uplink } from "./ports"
 
 /**
  * One board as its image sees it. `plomb build` generates the entry that fills this in with the
@@ -8,6 +8,8 @@ export interface Machine {
     bus: I2cBus
     settings: Settings
     custody: KeyCustody
+    /** Absent in images that speak no TLS. */
+    agreement?: KeyAgreement
     /** Absent on boards without a network. */
     uplink?: Uplink
     /** The board's 8-octet device identifier. */

@@ -21,8 +21,8 @@ const manifest = {
             entry: "firmware/probe/main.ts",
             version: "1.2.3",
             boards: {
-                vm: { bus: "vm", custody: "element", uplink: "net" },
-                vm_software: { board: "vm", bus: "vm", custody: "software" },
+                vm: { bus: "vm", custody: "element", agreement: "element", uplink: "net" },
+                vm_software: { board: "vm", bus: "vm", custody: "software", agreement: "software" },
                 plomb_pico: { bus: "board", custody: "element" },
             },
         },
@@ -119,8 +119,11 @@ describe("plomb build", () => {
         expect(vm).toContain("hal/bus-vm.ts")
         expect(vm).toContain("hal/uplink-net.ts")
         expect(vm).not.toContain("hal/keys-software.ts")
+        expect(vm).toContain("hal/agreement-element.ts")
         expect(software).toContain("hal/keys-software.ts")
         expect(software).not.toContain("hal/keys-element.ts")
+        expect(software).toContain("hal/agreement-software.ts")
+        expect(software).not.toContain("hal/agreement-element.ts")
         expect(pico).toContain("hal/bus-board.ts")
         expect(pico).not.toContain("hal/bus-vm.ts")
         expect(pico).not.toContain("hal/uplink-net.ts")
@@ -184,6 +187,16 @@ describe("devicescript.json", () => {
             /bus is "spi", expected one of/,
         ],
         ["no custody", { ...row, boards: { vm: { bus: "vm" } } }, /custody is "undefined"/],
+        [
+            "an unknown agreement",
+            { ...row, boards: { vm: { bus: "vm", custody: "element", agreement: "rsa" } } },
+            /agreement is "rsa", expected one of element, software/,
+        ],
+        [
+            "agreement in an element that is not there",
+            { ...row, boards: { vm: { bus: "vm", custody: "software", agreement: "element" } } },
+            /needs custody "element"/,
+        ],
         ["the VM's bus on a board", { ...row, boards: { plomb_pico: row.boards.vm } }, /does not exist on plomb_pico/],
         ["a board's bus in the VM", { ...row, boards: { vm: row.boards.plomb_pico } }, /does not exist on vm/],
     ])("%s is refused", (_name, rows, expected) => {
@@ -198,11 +211,17 @@ describe("devicescript.json", () => {
         expect(hardware).toEqual(new Set(["vm", "plomb_pico", "plomb_pico_w", "plomb_esp32_c3", "plomb_esp32_s3"]))
     })
 
+    test("key agreement is in the images that speak TLS, and only there", () => {
+        for (const { image, agreement } of readManifest(checkout))
+            expect(agreement !== undefined, image).toBe(image === "muc")
+    })
+
     test("the generated entry hands the board's own pins to the bus and the seal", () => {
         const variant = readManifest(checkout).find(each => each.image === "meter" && each.board === "plomb_pico")!
         const text = entryText(variant)
         expect(text).toContain('from "@dsboard/plomb_pico"')
         expect(text).toContain("new BoardBus(pins.SCL_LINE as any, pins.SDA_LINE as any)")
         expect(text).not.toContain("uplink")
+        expect(text).not.toContain("agreement")
     })
 })

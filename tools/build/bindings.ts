@@ -7,11 +7,14 @@ export interface Binding {
 
 const store = { mb85rc1mt: ["Mb85rc1mt"] }
 
+/** Ports of a row of `devicescript.json`; only some images have the last ones. */
+export type Port = "bus" | "custody" | "agreement" | "uplink"
+
 /**
- * The bindings `devicescript.json` can name. In the expressions `bus` is the bus of the board and `pins` are
- * those of its definition.
+ * The bindings `devicescript.json` can name. In the expressions `bus` is the bus of the board, `custody` its custody
+ * and `pins` are those of its definition.
  */
-export const bindings: Record<"bus" | "custody" | "uplink", Record<string, Binding>> = {
+export const bindings: Record<Port, Record<string, Binding>> = {
     bus: {
         vm: { imports: { "bus-vm": ["VmBus"] }, expression: "new VmBus()" },
         board: {
@@ -28,6 +31,17 @@ export const bindings: Record<"bus" | "custody" | "uplink", Record<string, Bindi
         software: {
             imports: { "keys-software": ["SoftwareCustody"], ...store },
             expression: "new SoftwareCustody(new Mb85rc1mt(bus, 0x50))",
+        },
+    },
+    agreement: {
+        // One object a part: it is what keeps the sessions of custody and agreement apart.
+        element: {
+            imports: { "agreement-element": ["ElementAgreement"], "keys-element": ["ElementCustody"] },
+            expression: "new ElementAgreement((custody as ElementCustody).part, 1)",
+        },
+        software: {
+            imports: { "agreement-software": ["SoftwareAgreement"] },
+            expression: "new SoftwareAgreement()",
         },
     },
     uplink: {

@@ -1,6 +1,6 @@
 import { existsSync, readFileSync } from "node:fs"
 import { join } from "node:path"
-import { bindings } from "./bindings.ts"
+import { bindings, type Port } from "./bindings.ts"
 
 /** One image for one board: a row of `devicescript.json`. */
 export interface Variant {
@@ -15,11 +15,16 @@ export interface Variant {
     version: string
     bus: string
     custody: string
+    /** Key agreement of TLS. */
+    agreement?: string
     uplink?: string
 }
 
 /** `devicescript.json` says something that cannot be built. */
 export class ManifestError extends Error {}
+
+/** Ports that an image may do without. */
+const optional: Port[] = ["agreement", "uplink"]
 
 /** All variants of the manifest in `root`, in its order. Throws `ManifestError` naming what is wrong. */
 export function readManifest(root: string): Variant[] {
@@ -40,15 +45,17 @@ export function readManifest(root: string): Variant[] {
             const where = `devicescript.json: ${image} for ${board}`
             if (hardware !== "vm" && !existsSync(join(root, "boards", hardware + ".board.json")))
                 throw new ManifestError(`${where}: there is no boards/${hardware}.board.json`)
-            for (const port of ["bus", "custody", "uplink"] as const) {
+            for (const port of Object.keys(bindings) as Port[]) {
                 const name = row[port]
-                if (name === undefined && port === "uplink") continue
+                if (name === undefined && optional.includes(port)) continue
                 const known = Object.keys(bindings[port])
                 if (!known.includes(name))
                     throw new ManifestError(`${where}: ${port} is "${name}", expected one of ${known.join(", ")}`)
             }
             if ((row.bus === "vm") !== (hardware === "vm"))
                 throw new ManifestError(`${where}: bus "${row.bus}" does not exist on ${hardware}`)
+            if (row.agreement === "element" && row.custody !== "element")
+                throw new ManifestError(`${where}: agreement "element" needs custody "element"`)
             variants.push({
                 image,
                 board,
@@ -57,6 +64,7 @@ export function readManifest(root: string): Variant[] {
                 version: it.version,
                 bus: row.bus,
                 custody: row.custody,
+                agreement: row.agreement,
                 uplink: row.uplink,
             })
         }
