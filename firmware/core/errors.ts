@@ -18,6 +18,10 @@ export enum Code {
     StepOutOfOrder = 1800,
     /** A certificate that a calibration step needs has not been put into its slot. */
     CertificateMissing = 1801,
+    /** Installation is not over: a key or the password is still to be brought. */
+    InstallationIncomplete = 1802,
+    /** A TLS connection is not open, or dead. */
+    TlsNotOpen = 1900,
     OutOfRange = 2001,
     /** An element reaches beyond what contains it, or is missing. */
     DerTruncated = 2101,
@@ -61,6 +65,9 @@ export enum Code {
     X509Extension = 2208,
     /** A delta, indirect or partial revocation list. */
     CrlKind = 2209,
+    /** A revocation list or certificate is longer than the place kept for it. */
+    CrlTooLong = 2210,
+    CertificateTooLong = 2211,
     /** A public key that is no point of P-256. */
     BadPublicKey = 2301,
     /** A public key of LMS that has no known parameter set, another length, or too many levels. */
@@ -108,6 +115,29 @@ export enum Code {
     CoseCritical = 2512,
     /** The payload is detached and not handed over, or the other way round. */
     CosePayload = 2513,
+    /** TLS from here on: a field or message is cut short, too long or malformed. */
+    TlsDecode = 2900,
+    /** A message or record out of its place. */
+    TlsUnexpected = 2901,
+    /** A value that contradicts another or what was offered. */
+    TlsIllegal = 2902,
+    /** A record above what we said we take. */
+    TlsOverflow = 2903,
+    /** The peer does not speak TLS 1.3. */
+    TlsVersion = 2904,
+    /** Nothing in common: cipher suite, group or signature algorithm. */
+    TlsNoCommon = 2905,
+    TlsMissingExtension = 2906,
+    /** The server answers an extension that was not offered. */
+    TlsUnsupportedExtension = 2907,
+    /** The client asks for a server of another name. */
+    TlsUnknownName = 2908,
+    /** A handshake message above the limit, or too many certificates. */
+    TlsTooLarge = 2909,
+    /** The transport ended without the peer's close_notify: what came may be cut short. */
+    TlsTruncated = 2910,
+    /** The peer ended the connection with a fatal alert. */
+    TlsAlert = 2911,
     /** The tag of a sealed message does not hold: changed octets, or another key or nonce. */
     TagMismatch = 3000,
     ChainSignature = 3201,
@@ -134,6 +164,18 @@ export enum Code {
     CrlSignature = 3216,
     /** The request is not signed with the key it names. */
     CsrSignature = 3217,
+    /** The peer's Finished does not fit what was said. */
+    TlsFinished = 3900,
+    /** The peer's CertificateVerify does not hold. */
+    TlsSignature = 3901,
+    /** The binder of a pre-shared key does not hold. */
+    TlsBinder = 3902,
+    /** The client has no certificate for us. */
+    TlsCertificateRequired = 3903,
+    /** The certificate is not for the host that was called. */
+    TlsHostName = 3904,
+    /** A list whose number is not higher than that of the one held. */
+    CrlNotNewer = 3218,
     /** Nothing acknowledged the address: on a running board a disturbance, or a part that is busy or asleep. */
     BusAddressNack = 4600,
     /** The part stopped acknowledging within a write. */
@@ -194,6 +236,8 @@ export enum Code {
     UartBlocked = 4642,
     /** Somebody talks on the line without an end. */
     LineBusy = 4643,
+    /** The clock was never set, or has stopped since: what depends on the time is not done. */
+    TimeNotTrusted = 4650,
     /** A record of the store is damaged; it is not merely unwritten. */
     RecordDamaged = 4700,
     /** No key is held. */
@@ -201,6 +245,8 @@ export enum Code {
     /** The peer or the network said no to a connection. */
     /** The list of meters is full. */
     TooManyMeters = 4702,
+    /** No room for another symmetric key. */
+    TooManyKeys = 4703,
     LinkRefused = 4900,
     /** Nothing came for too long: no connection, or no answer from the bridge. */
     LinkTimeout = 4901,
@@ -210,10 +256,20 @@ export enum Code {
     MeterSilent = 4903,
     /** The certificate is not for the key that this device made. */
     CertificateForOtherKey = 3800,
+    /** The certificate does not name this device. */
+    CertificateForOtherName = 3801,
     /** Something else is under way; ask again. */
     Busy = 4701,
+    /** The certificate has no role, or not one that this place asks for. */
+    RoleMismatch = 5200,
+    /** A provider's certificate is in force already; changing the provider is another order. */
+    ProviderHeld = 5201,
     /** Calibration is closed; opening it again needs an order of the calibration authority. */
     AlreadyCalibrated = 5800,
+    /** Installation is closed; opening it again needs an order of an authority. */
+    AlreadyInstalled = 5801,
+    /** The peer's certificate is sound, but not of a role that may be at the other end. */
+    TlsRole = 5900,
 }
 
 /**
