@@ -4,12 +4,13 @@ import { verifyChain } from "../../firmware/core/chain"
 import { parseCrl } from "../../firmware/core/crl"
 import { Code, PlombError } from "../../firmware/core/errors"
 import { parseCertificate } from "../../firmware/core/x509"
-import { Authority, readCertificates, readRegister, serialOf } from "../pki/authority.ts"
+import { Authority, readRegister } from "../pki/authority.ts"
+import { readCertificates, serialOf } from "../pki/certificates.ts"
 import { locked, PkiError } from "../pki/files.ts"
 import { issueMeterCertificate } from "../pki/issue.ts"
 import { newKey } from "../pki/keys.ts"
 import { roles } from "../pki/parties.ts"
-import { readPem } from "../pki/pem.ts"
+import { pem, readPem } from "../pki/pem.ts"
 import { publicKeyOf } from "../pki/x509.ts"
 import type { Certifier } from "./station.ts"
 
@@ -60,7 +61,9 @@ export function certifierOf(pki: string, passphrase?: string): Certifier {
     }
 }
 
-/** The institute's revocation lists as they stand now, PEM. */
+/** The institute's revocation lists as they stand now, PEM, those under former keys included. */
 export function instituteCrls(pki: string): string[] {
-    return ["institute-root", "calibration-authority"].map(party => readFileSync(join(pki, party, "crl.pem"), "utf8"))
+    return ["institute-root", "calibration-authority"]
+        .flatMap(party => readPem(readFileSync(join(pki, party, "crl.pem"), "utf8")))
+        .map(({ label, der }) => pem(label, der))
 }

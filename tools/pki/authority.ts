@@ -1,10 +1,12 @@
 import { type KeyObject, randomBytes } from "node:crypto"
 import { existsSync } from "node:fs"
-import { join } from "node:path"
-import { createFile, PkiError, readText, replaceFile } from "./files.ts"
+import { basename, dirname, join } from "node:path"
+import { dateOf, keyIdOf, readCertificates, serialOf } from "./certificates.ts"
+import { earlierFolders, settle } from "./earlier.ts"
+import { PkiError, readText, replaceFile } from "./files.ts"
 import { openKey } from "./keys.ts"
 import type { Party } from "./parties.ts"
-import { pem, readPem } from "./pem.ts"
+import { pem } from "./pem.ts"
 import { derNatural, hostExtensions, roleExtensionOf, roleVersion } from "./role.ts"
 import { algorithm, publicKeyOf, signingKey, x509 } from "./x509.ts"
 
@@ -18,6 +20,10 @@ export interface Issued {
     serial: string
     subject: string
     notAfter: string
+    /** The issuer's key that signed it: its subject key identifier in hex. */
+    keyId?: string
+    /** Serial of the certificate that this one takes the place of. */
+    renews?: string
     revoked?: { at: string; reason: string }
 }
 
@@ -50,6 +56,8 @@ export interface Subject {
     hosts?: readonly string[]
     /** Validity in days from `now` instead of the party's years. */
     days?: number
+    /** Serial of the certificate that it takes the place of. */
+    renews?: string
     now: Date
 }
 
@@ -62,15 +70,21 @@ export class Authority {
         /** Absent while a root certifies itself. */
         readonly chain: x509.X509Certificate[],
         readonly register: Register = { format: "plomb-pki-index/1", crlNumber: 0, issued: [] },
+        /** Its former keys, which still sign the lists of what they certified. */
+        private readonly earlier: Authority[] = [],
     ) {}
 
     /** Opens the issuer in `folder`; throws a `PkiError` with one clear line. */
     static open(folder: string, passphrase?: string): Authority {
-        const chain = readCertificates(join(folder, "chain.pem"))
-        const key = openKey(join(folder, "key.pem"), passphrase)
-        if (!Buffer.from(chain[0].publicKey.rawData).equals(Buffer.from(publicKeyOf(key).rawData)))
-            throw new PkiError(`${folder}: key.pem is not the key of chain.pem`)
-        return new Authority(folder, key, chain, readRegister(folder))
+        settle(folder)
+        const register = readRegister(folder)
+        const former = earlierFolders(folder).filter(each => existsSync(join(each, "key.pem")))
+        return openOne(
+            folder,
+            register,
+            passphrase,
+            former.map(each => openOne(each, register, passphrase)),
+        )
     }
 
     /** Signs a certificate and notes it in the register in memory; `save` makes it last. */
@@ -79,10 +93,7 @@ export class Authority {
         const self = this.chain.length === 0
         const [notBefore, notAfter] = validity(subject)
         const issuer = this.chain[0]
-        if (!self && notAfter > issuer.notAfter)
-            throw new PkiError(
-                `${subject.commonName} would be valid to ${dateOf(notAfter)}, its issuer only to ${dateOf(issuer.notAfter)}: give --days or renew the issuer`,
-            )
+        if (!self) this.checkLife(subject.commonName, notBefore, notAfter)
         const ca = party.pathLength !== undefined
         const { keyCertSign, cRLSign, digitalSignature, nonRepudiation } = x509.KeyUsageFlags
         const usage =
@@ -114,13 +125,39 @@ export class Authority {
             serial: serialOf(certificate),
             subject: certificate.subject,
             notAfter: certificate.notAfter.toISOString(),
+            keyId: await keyIdOf(publicKeyOf(this.key)),
+            ...(subject.renews && { renews: subject.renews }),
         })
         return certificate
     }
 
-    /** Signs the revocation list anew, with the next number, valid from `now` for `crlDays`. */
-    async signCrl(now: Date): Promise<x509.X509Crl> {
-        const number = ++this.register.crlNumber
+    /** Refuses what would outlive this issuer, and says what helps. */
+    private checkLife(name: string, notBefore: Date, notAfter: Date): void {
+        const own = this.chain[0]
+        if (notAfter <= own.notAfter) return
+        const left = Math.floor((own.notAfter.getTime() + 1000 - notBefore.getTime()) / day)
+        const advice = left > 0 ? `give --days ${left} or fewer, or renew the issuer` : "renew the issuer"
+        throw new PkiError(
+            `${name} would be valid to ${dateOf(notAfter)}, its issuer only to ${dateOf(own.notAfter)}: ${advice} ` +
+                `(plomb pki renew ${basename(this.folder)} --in ${dirname(this.folder)})`,
+        )
+    }
+
+    /**
+     * Signs the revocation list anew, with the next number, valid from `now` for `crlDays`, and one more under each
+     * former key whose certificate has not ended; saves register and lists. Answers the lists, the present key's first.
+     */
+    async renewLists(now: Date): Promise<x509.X509Crl[]> {
+        this.register.crlNumber++
+        const signers = [this, ...this.earlier.filter(each => each.chain[0].notAfter >= now)]
+        const lists = await Promise.all(signers.map(each => each.signCrl(now)))
+        this.save(lists)
+        return lists
+    }
+
+    private async signCrl(now: Date): Promise<x509.X509Crl> {
+        const number = this.register.crlNumber
+        const keyId = await keyIdOf(publicKeyOf(this.key))
         const extensions = [
             await x509.AuthorityKeyIdentifierExtension.create(publicKeyOf(this.key)),
             new x509.Extension("2.5.29.20", false, derNatural(number)),
@@ -133,7 +170,7 @@ export class Authority {
             signingAlgorithm: algorithm,
             extensions,
             entries: this.register.issued
-                .filter(each => each.revoked)
+                .filter(each => each.revoked && (each.keyId ?? keyId) === keyId)
                 .map(each => ({
                     serialNumber: each.serial,
                     revocationDate: new Date(each.revoked!.at),
@@ -146,29 +183,23 @@ export class Authority {
         })
     }
 
-    /** Puts the register, and the list if there is a new one, in the place of the old ones. */
-    save(crl?: x509.X509Crl): void {
+    /** Puts the register, and the lists if there are new ones, in the place of the old ones. */
+    save(crls: x509.X509Crl[] = []): void {
         replaceFile(join(this.folder, "index.json"), `${JSON.stringify(this.register, undefined, 2)}\n`)
-        if (crl) replaceFile(join(this.folder, "crl.pem"), pem("X509 CRL", new Uint8Array(crl.rawData)))
+        const texts = crls.map(each => pem("X509 CRL", new Uint8Array(each.rawData)))
+        if (crls.length > 0) replaceFile(join(this.folder, "crl.pem"), texts.join(""))
     }
 }
 
-/** Writes cert.pem and chain.pem, leaf first. */
-export function writeCertificates(folder: string, chain: x509.X509Certificate[]): void {
-    const texts = chain.map(each => pem("CERTIFICATE", new Uint8Array(each.rawData)))
-    createFile(join(folder, "cert.pem"), texts[0])
-    createFile(join(folder, "chain.pem"), texts.join(""))
+function openOne(folder: string, register: Register, passphrase?: string, earlier: Authority[] = []): Authority {
+    const chain = readCertificates(join(folder, "chain.pem"))
+    const key = openKey(join(folder, "key.pem"), passphrase)
+    if (!isKeyOf(key, chain[0])) throw new PkiError(`${folder}: key.pem is not the key of chain.pem`)
+    return new Authority(folder, key, chain, register, earlier)
 }
 
-/** The certificates of a PEM file, at least one. */
-export function readCertificates(path: string): x509.X509Certificate[] {
-    const objects = readPem(readText(path)).filter(object => object.label === "CERTIFICATE")
-    if (objects.length === 0) throw new PkiError(`${path} holds no certificate`)
-    try {
-        return objects.map(object => new x509.X509Certificate(new Uint8Array(object.der)))
-    } catch {
-        throw new PkiError(`${path} holds a certificate that does not parse`)
-    }
+function isKeyOf(key: KeyObject, certificate: x509.X509Certificate): boolean {
+    return Buffer.from(certificate.publicKey.rawData).equals(Buffer.from(publicKeyOf(key).rawData))
 }
 
 /** `index.json` of an issuer. */
@@ -180,17 +211,6 @@ export function readRegister(folder: string): Register {
         if (register.format === "plomb-pki-index/1" && Array.isArray(register.issued)) return register
     } catch {}
     throw new PkiError(`${path} is damaged`)
-}
-
-/** Serial number of a certificate as the register writes it: hex of the value, two digits an octet. */
-export function serialOf(certificate: x509.X509Certificate): string {
-    return normalSerial(certificate.serialNumber)
-}
-
-/** The same for a number in hex that a person typed. */
-export function normalSerial(hex: string): string {
-    const digits = hex.toLowerCase().replace(/[:\s]/g, "").replace(/^0+/, "")
-    return digits.length % 2 === 0 ? digits : `0${digits}`
 }
 
 /** 128 random bits, positive and of full length. */
@@ -211,9 +231,4 @@ function validity({ party, days, now }: Subject): [Date, Date] {
 
 function wholeSecond(date: Date): Date {
     return new Date(Math.floor(date.getTime() / 1000) * 1000)
-}
-
-/** Day of a moment, as people read it. */
-export function dateOf(date: Date): string {
-    return date.toISOString().slice(0, 10)
 }

@@ -6,6 +6,7 @@ import { issueDevice, issueForRequest, issueWithKey } from "./issue.ts"
 import { roles } from "./parties.ts"
 import { readPassphrase } from "./passphrase.ts"
 import { readPem } from "./pem.ts"
+import { renew } from "./renew.ts"
 import { renewCrls, revoke } from "./revoke.ts"
 import { fieldLines, readObjects, readTree, treeLines } from "./show.ts"
 
@@ -17,6 +18,9 @@ plomb pki issue operator|data-collection|directory --in DIR --name NAME [--csr F
     one more certificate; a meter's key is always its own (--csr), others get a key where there is no request
     --host NAME_OR_IP, again for each more: what an operator, concentrator, data collection or directory is reached by
     --days N shortens the validity, --passphrase-file or --passphrase-env opens encrypted keys
+plomb pki renew PARTY --in DIR [--new-key | --csr FILE] [--host NAME_OR_IP ...]
+    a new certificate for manufacturer, operators/alice, meters/ID ..., with the same key unless told otherwise; the one
+    it had, and the chains of what it certified, stay in force to their end
 plomb pki show FILE|DIR [--json]
     who certified whom, validity, fingerprints, revoked; or the fields of one file
 plomb pki revoke SERIAL|FILE --in DIR [--reason keyCompromise]
@@ -40,6 +44,8 @@ export async function run(args: string[]): Promise<number> {
             return await runInit(rest)
         case "issue":
             return await runIssue(rest)
+        case "renew":
+            return await runRenew(rest)
         case "show":
             return runShow(rest)
         case "revoke":
@@ -47,7 +53,7 @@ export async function run(args: string[]): Promise<number> {
         case "crl":
             return await runCrl(rest)
         default:
-            throw new UsageError(`init, issue, show, revoke or crl, not "${action ?? ""}"`)
+            throw new UsageError(`init, issue, renew, show, revoke or crl, not "${action ?? ""}"`)
     }
 }
 
@@ -86,6 +92,28 @@ async function runIssue(args: string[]): Promise<number> {
           ? await issueDevice(folder, role, csr, name, options)
           : await issueForRequest(folder, role, name, csr, options)
     console.log(`${issued.folder}: certificate ${issued.serial}`)
+    return 0
+}
+
+async function runRenew(args: string[]): Promise<number> {
+    const { values, positionals } = readArgs({
+        args,
+        options: {
+            ...common,
+            in: { type: "string" },
+            csr: { type: "string" },
+            "new-key": { type: "boolean" },
+            host: { type: "string", multiple: true },
+        },
+        allowPositionals: true,
+    })
+    const party = only(positionals, "the party's folder")
+    const folder = need(values.in, "--in DIR")
+    if (values["new-key"] && values.csr !== undefined) throw new UsageError("--new-key or --csr, not both")
+    const csr = values.csr === undefined ? undefined : readRequestFile(values.csr)
+    const options = { ...optionsOf(values), hosts: values.host, newKey: values["new-key"], csr }
+    const renewed = await renew(folder, party, options)
+    console.log(`${renewed.folder}: certificate ${renewed.serial}`)
     return 0
 }
 

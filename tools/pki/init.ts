@@ -1,6 +1,7 @@
 import { mkdirSync } from "node:fs"
 import { join } from "node:path"
-import { Authority, writeCertificates } from "./authority.ts"
+import { Authority } from "./authority.ts"
+import { writeCertificates } from "./certificates.ts"
 import { createFile, createFolder } from "./files.ts"
 import { newKey } from "./keys.ts"
 import { standing } from "./parties.ts"
@@ -47,6 +48,6 @@ export function initPki(folder: string, options: PkiOptions = {}): Promise<void>
                     new Authority(own, key, chain, party.issuer === party.folder ? issuer.register : undefined),
                 )
         }
-        for (const authority of authorities.values()) authority.save(await authority.signCrl(now))
+        for (const authority of authorities.values()) await authority.renewLists(now)
     })
 }

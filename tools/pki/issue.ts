@@ -1,6 +1,7 @@
 import { existsSync, mkdirSync, renameSync } from "node:fs"
 import { join } from "node:path"
-import { Authority, readCertificates, readRegister, serialOf, writeCertificates } from "./authority.ts"
+import { Authority, readRegister } from "./authority.ts"
+import { hostsOf, readCertificates, serialOf, writeCertificates } from "./certificates.ts"
 import { createFile, createFolder, locked, PkiError } from "./files.ts"
 import type { PkiOptions } from "./init.ts"
 import { newKey } from "./keys.ts"
@@ -78,7 +79,7 @@ export async function issueForRequest(
 }
 
 /** Checks the proof of possession and, for a device, the name; answers the key that is asked for. */
-async function readRequest(
+export async function readRequest(
     csr: Uint8Array,
     id?: string,
 ): Promise<{ publicKey: x509.PublicKey; serialNumber?: string }> {
@@ -111,6 +112,9 @@ function checkName(role: string, name: string): string {
     if (role === "meter" || role === "muc" || role === "concentrator") return checkServerId(role, name)
     if (!/^[A-Za-z0-9][A-Za-z0-9 ._-]{0,63}$/.test(name))
         throw new PkiError(`"${name}" is not a name of letters, digits, blanks and . _ - (at most 64)`)
+    // An issuer is known by its name: nobody else may bear it
+    if (standing.some(party => party.commonName.toLowerCase() === name.trim().toLowerCase()))
+        throw new PkiError(`"${name}" is the name of another party`)
     return name
 }
 
@@ -132,8 +136,13 @@ function issue(
             const [before, ...rest] = readCertificates(join(own, "chain.pem"))
             const inForce = !isRevoked(issuerFolder, before)
             const sameKey = subject.publicKey && same(subject.publicKey.rawData, before.publicKey.rawData)
+            if (inForce && sameKey && names && `${names}` !== `${hostsOf(before)}`)
+                throw new PkiError(`${own} is certified for other names: plomb pki renew with --host changes them`)
             if (inForce && sameKey) return answer(own, [before, ...rest])
-            if (inForce) throw new PkiError(`${own} holds a certificate in force; revoke it before another is issued`)
+            if (inForce)
+                throw new PkiError(
+                    `${own} holds a certificate in force; renew it, or revoke it before another is issued`,
+                )
             renameSync(own, `${own}.${serialOf(before)}`)
         }
         const authority = Authority.open(issuerFolder, passphrase)
@@ -160,7 +169,8 @@ function issue(
     })
 }
 
-function isRevoked(issuerFolder: string, certificate: x509.X509Certificate): boolean {
+/** Is it on its issuer's register as revoked? */
+export function isRevoked(issuerFolder: string, certificate: x509.X509Certificate): boolean {
     const serial = serialOf(certificate)
     return readRegister(issuerFolder).issued.some(each => each.serial === serial && each.revoked)
 }
@@ -169,7 +179,8 @@ function same(a: ArrayBuffer, b: ArrayBuffer): boolean {
     return Buffer.from(a).equals(Buffer.from(b))
 }
 
-function answer(folder: string, chain: x509.X509Certificate[]): IssuedCertificate {
+/** What there is to hand on of a chain in its folder. */
+export function answer(folder: string, chain: x509.X509Certificate[]): IssuedCertificate {
     const ders = chain.map(each => Buffer.from(each.rawData))
     return { folder, certificate: ders[0], chain: ders, serial: serialOf(chain[0]) }
 }

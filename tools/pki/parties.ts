@@ -171,3 +171,12 @@ export const roles: Record<string, Party> = {
 
 /** Folders of the parties that certify others. */
 export const issuers = standing.filter(party => party.pathLength !== undefined).map(party => party.folder)
+
+/** The party of a folder of the PKI, `manufacturer` or `operators/alice`; undefined where no party has that name. */
+export function partyAt(path: string): { party: Party; commonName: string } | undefined {
+    const own = standing.find(party => party.folder === path)
+    if (own) return { party: own, commonName: own.commonName }
+    const [folder, name, ...rest] = path.split("/")
+    const party = Object.values(roles).find(each => each.folder === folder)
+    return party && name && rest.length === 0 ? { party, commonName: name } : undefined
+}

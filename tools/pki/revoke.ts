@@ -1,6 +1,7 @@
 import { existsSync } from "node:fs"
 import { join } from "node:path"
-import { Authority, normalSerial, readCertificates, readRegister, reasons, serialOf } from "./authority.ts"
+import { Authority, readRegister, reasons } from "./authority.ts"
+import { normalSerial, readCertificates, serialOf } from "./certificates.ts"
 import { locked, PkiError } from "./files.ts"
 import type { PkiOptions } from "./init.ts"
 import { issuers } from "./parties.ts"
@@ -34,11 +35,11 @@ export async function revoke(
             if (!found) continue
             if (found.revoked) throw new PkiError(`${found.subject} (${serial}) was revoked on ${found.revoked.at}`)
             const authority = Authority.open(own, passphrase)
-            if (serialOf(authority.chain[0]) === serial)
+            if (authority.chain.length === 1 && found.subject === authority.chain[0].subject)
                 throw new PkiError("a root can not revoke itself: take it out of the devices' anchors")
             const at = new Date(Math.floor(now.getTime() / 1000) * 1000).toISOString()
             authority.register.issued.find(each => each.serial === serial)!.revoked = { at, reason }
-            authority.save(await authority.signCrl(now))
+            await authority.renewLists(now)
             return { serial, subject: found.subject, issuer, crlNumber: authority.register.crlNumber }
         }
         throw new PkiError(`no certificate with the serial number ${serial} was issued in ${folder}`)
@@ -53,7 +54,7 @@ export async function renewCrls(folder: string, names: string[] = [], options: P
     return locked(folder, async () => {
         const chosen = names.length > 0 ? names : issuers
         const authorities = chosen.map(name => Authority.open(join(folder, name), passphrase))
-        for (const authority of authorities) authority.save(await authority.signCrl(now))
+        for (const authority of authorities) await authority.renewLists(now)
         return chosen
     })
 }

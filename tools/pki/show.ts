@@ -3,7 +3,9 @@ import { existsSync, readdirSync, readFileSync, statSync } from "node:fs"
 import { join } from "node:path"
 import { parseCertificate } from "../../firmware/core/x509.ts"
 import { Role, readRole } from "../../firmware/core/x509-role.ts"
-import { dateOf, readCertificates, readRegister, serialOf } from "./authority.ts"
+import { readRegister } from "./authority.ts"
+import { hostsOf, readCertificates, serialOf } from "./certificates.ts"
+import { earlierFolders } from "./earlier.ts"
 import { PkiError } from "./files.ts"
 import { issuers, roles, standing } from "./parties.ts"
 import { type PemObject, readPem } from "./pem.ts"
@@ -25,6 +27,8 @@ export interface Entry {
     /** Is the private key kept here? */
     key: boolean
     revoked?: { at: string; reason: string }
+    /** What it had before it was renewed; in force to its end. */
+    earlier: { serial: string; notAfter: string; fingerprint: string; revoked?: { at: string; reason: string } }[]
     certified: Entry[]
 }
 
@@ -63,6 +67,15 @@ function describe(folder: string, path: string, revoked: Map<string, { at: strin
         fingerprint: fingerprint(Buffer.from(certificate.rawData)),
         key: existsSync(join(folder, path, "key.pem")),
         revoked: revoked.get(serialOf(certificate)),
+        earlier: earlierFolders(join(folder, path)).map(each => {
+            const [before] = readCertificates(join(each, "cert.pem"))
+            return {
+                serial: serialOf(before),
+                notAfter: before.notAfter.toISOString(),
+                fingerprint: fingerprint(Buffer.from(before.rawData)),
+                revoked: revoked.get(serialOf(before)),
+            }
+        }),
         certified: [],
     }
 }
@@ -70,23 +83,25 @@ function describe(folder: string, path: string, revoked: Map<string, { at: strin
 /** The tree as lines of text. */
 export function treeLines(entries: Entry[], now: Date, indent = ""): string[] {
     return entries.flatMap(entry => {
-        const notAfter = new Date(entry.notAfter)
-        const state = entry.revoked
-            ? `REVOKED ${entry.revoked.at.slice(0, 10)} (${entry.revoked.reason})`
-            : notAfter < now
-              ? "EXPIRED"
-              : new Date(entry.notBefore) > now
-                ? "NOT YET VALID"
-                : "valid"
         return [
             `${indent}${entry.party}`,
             `${indent}    ${entry.subject}, ${entry.key ? "key here" : "key elsewhere"}`,
             `${indent}    ${entry.role ? `role ${entry.role}` : "no role"}${entry.hosts.map(host => `, ${host}`).join("")}`,
-            `${indent}    ${state}, ${dateOf(new Date(entry.notBefore))} to ${dateOf(notAfter)}, serial ${entry.serial}`,
+            `${indent}    ${stateOf(entry, now)}, ${entry.notBefore.slice(0, 10)} to ${entry.notAfter.slice(0, 10)}, serial ${entry.serial}`,
             `${indent}    SHA-256 ${entry.fingerprint}`,
+            ...entry.earlier.map(
+                each =>
+                    `${indent}    before: ${stateOf(each, now)}, to ${each.notAfter.slice(0, 10)}, serial ${each.serial}`,
+            ),
             ...treeLines(entry.certified, now, `${indent}    `),
         ]
     })
+}
+
+function stateOf(entry: Pick<Entry, "notAfter" | "revoked"> & { notBefore?: string }, now: Date): string {
+    if (entry.revoked) return `REVOKED ${entry.revoked.at.slice(0, 10)} (${entry.revoked.reason})`
+    if (new Date(entry.notAfter) < now) return "EXPIRED"
+    return entry.notBefore && new Date(entry.notBefore) > now ? "NOT YET VALID" : "valid"
 }
 
 /** The fields of each object in a PEM or DER file. Of a private key nothing but its kind. */
@@ -161,11 +176,6 @@ function roleText(certificate: x509.X509Certificate): string | undefined {
     } catch {
         return "that does not parse"
     }
-}
-
-function hostsOf(certificate: x509.X509Certificate): string[] {
-    const names = certificate.getExtension(x509.SubjectAlternativeNameExtension)?.names.toJSON() ?? []
-    return names.map(name => name.value)
 }
 
 function crlFields(crl: x509.X509Crl): Record<string, unknown> {
