@@ -56,6 +56,14 @@ describe("plomb pki", () => {
         expect(key).toEqual({ kind: "private key", encrypted: false, mode: "600" })
     })
 
+    it("renews a party and shows what it had before", async () => {
+        await plomb("renew", "operator", "--in", pki, "--new-key", "--host", "head.example.org", "--host", "192.0.2.1")
+        const text = await plomb("show", pki)
+        expect(text).toMatch(
+            /operator\n.*\n.*head.example.org, 192.0.2.1\n.*\n.*\n +before: valid, to .*, serial [0-9a-f]+/,
+        )
+    })
+
     it("refuses wrong words as usage", async () => {
         const wrong = [
             [],
@@ -69,6 +77,9 @@ describe("plomb pki", () => {
             ["issue", "operator", "--in", pki],
             ["issue", "meter", "--in", pki, "--server-id", "0a01504c420100000001"],
             ["revoke", "12"],
+            ["renew", "operator"],
+            ["renew", "--in", pki],
+            ["renew", "operator", "--in", pki, "--new-key", "--csr", "x"],
             ["show"],
         ]
         for (const args of wrong) await expect(run(args), args.join(" ")).rejects.toThrow(UsageError)
@@ -89,6 +100,8 @@ describe("plomb pki", () => {
             [["issue", "operator", "--in", pki, "--name", "x", "--host", "a/b"], "neither a host name"],
             [["show", junk], "does not parse"],
             [["show", join(folder, "absent")], "there is no"],
+            [["issue", "operator", "--in", pki, "--name", "Plomb Security management"], "of another party"],
+            [["renew", "king", "--in", pki], "has no party king"],
             [["revoke", junk, "--in", pki], "holds no certificate"],
         ] as const
         for (const [args, reason] of refusals) {
