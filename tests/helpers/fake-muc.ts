@@ -1,4 +1,7 @@
-import { connect, type Socket } from "node:net"
+import type { Socket } from "node:net"
+import { connect } from "node:tls"
+import { tlsProfile } from "../../tools/tls/server.ts"
+import type { TlsSettings } from "../../tools/tls/settings.ts"
 import { readSmlFile, type SmlFile, type SmlMessage } from "../../tools/verify/sml-file.ts"
 import { octetsOf } from "../../tools/verify/sml-tlv.ts"
 import {
@@ -33,7 +36,7 @@ function derOf(pem: string): Buffer {
     return Buffer.from(pem.replace(/-----[^-]+-----/g, ""), "base64")
 }
 
-/** A MUC and its meters in one TCP client, written without the firmware; `moods` are used up request by request. */
+/** A MUC and its meters in one TLS client, written without the firmware; `moods` are used up request by request. */
 export class FakeMuc {
     readonly moods: Mood[] = []
     /** Tags of the requests that came. */
@@ -42,16 +45,30 @@ export class FakeMuc {
     private buffer = Buffer.alloc(0)
     private readonly issued = new Map<string, ReadingFields[]>()
 
+    /** Was the connection resumed? */
+    resumed = false
+    private session: Buffer | undefined
+
+    /** `tls`: its certificate says `id`, if all is well. */
     constructor(
         readonly meters: Map<string, World>,
+        private readonly tls: TlsSettings,
         readonly id = "05aabbccddeeff",
     ) {}
 
     connect(port: number): Promise<void> {
         return new Promise((resolve, reject) => {
-            const socket = connect(port, "127.0.0.1", resolve)
+            const { key, chain: cert, ca } = this.tls
+            const { session } = this
+            const socket = connect({ ...tlsProfile, port, host: "127.0.0.1", key, cert, ca, session }, () => {
+                this.resumed = socket.isSessionReused()
+                resolve()
+            })
             this.socket = socket
             this.buffer = Buffer.alloc(0)
+            socket.on("session", each => {
+                this.session = each
+            })
             socket.on("error", reject)
             socket.on("data", piece => {
                 this.buffer = Buffer.concat([this.buffer, piece])

@@ -1,7 +1,9 @@
 import { existsSync, readFileSync } from "node:fs"
 import { readArgs, UsageError } from "../cli/usage.ts"
+import { addressOf, secondsOf } from "../cli/words.ts"
 import { isIsoTime } from "../evidence/format.ts"
-import { derOfPem, readCrl, splitPem } from "../verify/certificate.ts"
+import { crlReader, readTlsSettings, tlsHelp, tlsWords } from "../tls/settings.ts"
+import { splitPem } from "../verify/certificate.ts"
 import { readAnchors } from "../verify/chain.ts"
 import { DerDamage } from "../verify/der.ts"
 import { isProof } from "../verify/text.ts"
@@ -9,16 +11,18 @@ import { HeadEnd } from "./headend.ts"
 import { ExchangeError } from "./responses.ts"
 import type { StoredReading } from "./store.ts"
 
-export const help = `plomb headend --listen [HOST:]PORT --store DIR [--anchor PEM]... [--crl PEM]...
-              [--every SECONDS | --once] [--meter SERVERID] [--profile FROM..TO] [--timeout SECONDS] [--json]
+export const help = `plomb headend --listen [HOST:]PORT --store DIR --key PEM --chain PEM --ca PEM [--crl PEM]...
+              [--anchor PEM]... [--every SECONDS | --once] [--meter SERVERID] [--profile FROM..TO] [--timeout SECONDS] [--json]
 
-Accepts MUCs, pulls signed readings of their meters, judges them and stores each as
+Accepts MUCs and concentrators over mutual TLS 1.3, pulls signed readings of their meters, takes what concentrators
+have collected, judges each reading and stores it as
 DIR/SERVERID/NUMBER-TIME.evidence.json, with the revocation lists of the moment. What fails a check is
 kept apart in DIR/SERVERID/refused. A reading lost on the way is fetched again by its number.
 
-  --listen       where MUCs connect (127.0.0.1 unless a host is named). Plain TCP: a trusted network only
+  --listen       where MUCs and concentrators connect (127.0.0.1 unless a host is named)
+${tlsHelp}
+                 (those of the institute's side go into the evidence)
   --anchor PEM   certificate of the institute; without it no reading is called proof
-  --crl PEM      revocation list, read anew for each reading
   --every N      pull every meter each N seconds (default 60)
   --once         pull every meter once and end: exit code 0 if all were proof
   --meter ID     only this meter (hex)
@@ -28,34 +32,19 @@ kept apart in DIR/SERVERID/refused. A reading lost on the way is fetched again b
 
 Ctrl-C ends it; every reading reported is on disk.`
 
-function pemsOf(paths: string[], option: string, label: string): string[] {
+function anchorsOf(paths: string[]): string[] {
     return paths.flatMap(path => {
-        if (!existsSync(path)) throw new UsageError(`${option} ${path}: no such file`)
-        const pems = splitPem(readFileSync(path, "latin1"), label)
-        if (pems.length === 0) throw new UsageError(`${option} ${path}: no PEM text of "${label}" in it`)
+        if (!existsSync(path)) throw new UsageError(`--anchor ${path}: no such file`)
+        const pems = splitPem(readFileSync(path, "latin1"), "CERTIFICATE")
+        if (pems.length === 0) throw new UsageError(`--anchor ${path}: no PEM text of "CERTIFICATE" in it`)
         try {
-            if (label === "CERTIFICATE") readAnchors(pems)
-            else for (const pem of pems) readCrl(derOfPem(pem, label))
+            readAnchors(pems)
         } catch (error) {
             if (!(error instanceof DerDamage)) throw error
-            throw new UsageError(`${option} ${path}: ${error.message}`)
+            throw new UsageError(`--anchor ${path}: ${error.message}`)
         }
         return pems
     })
-}
-
-function addressOf(text: string | undefined): { host: string; port: number } {
-    const match = /^(?:(.+):)?(\d{1,5})$/.exec(text ?? "")
-    const port = Number(match?.[2])
-    if (!match || port > 65535) throw new UsageError(`--listen ${text ?? ""}: expected [HOST:]PORT`)
-    return { host: match[1] ?? "127.0.0.1", port }
-}
-
-function secondsOf(text: string | undefined, option: string, otherwise: number): number {
-    if (text === undefined) return otherwise
-    const seconds = Number(text)
-    if (!(seconds > 0 && seconds <= 86_400)) throw new UsageError(`${option} ${text}: expected seconds up to a day`)
-    return seconds
 }
 
 function rangeOf(text: string | undefined): { from: number; to: number } | undefined {
@@ -81,7 +70,7 @@ export async function run(args: string[]): Promise<number> {
             listen: { type: "string" },
             store: { type: "string" },
             anchor: { type: "string", multiple: true },
-            crl: { type: "string", multiple: true },
+            ...tlsWords,
             every: { type: "string" },
             once: { type: "boolean" },
             meter: { type: "string" },
@@ -90,7 +79,7 @@ export async function run(args: string[]): Promise<number> {
             json: { type: "boolean" },
         },
     })
-    const { host, port } = addressOf(values.listen)
+    const { host, port } = addressOf("--listen", values.listen)
     if (!values.store) throw new UsageError("--store DIR: where the evidence goes")
     if (values.once && values.every !== undefined) throw new UsageError("--once or --every, not both")
     if (values.meter !== undefined && !/^([0-9a-fA-F]{2}){5,20}$/.test(values.meter))
@@ -98,27 +87,15 @@ export async function run(args: string[]): Promise<number> {
     const everyMs = 1000 * secondsOf(values.every, "--every", 60)
     const waitMs = 1000 * secondsOf(values.timeout, "--timeout", 120)
     const range = rangeOf(values.profile)
-    const anchors = pemsOf(values.anchor ?? [], "--anchor", "CERTIFICATE")
-    const crlPaths = values.crl ?? []
-    pemsOf(crlPaths, "--crl", "X509 CRL")
-
-    let lastCrls: string[] = []
-    const crls = () => {
-        try {
-            lastCrls = pemsOf(crlPaths, "--crl", "X509 CRL")
-        } catch (error) {
-            // A list that is being replaced: the one before stands until the new one is whole.
-            if (!(error instanceof UsageError)) throw error
-            log(error.message)
-        }
-        return lastCrls
-    }
+    const anchors = anchorsOf(values.anchor ?? [])
     const log = (line: string) => {
         const text = `${new Date().toISOString()} ${line}`
         if (values.json) console.error(text)
         else console.log(text)
     }
-    const headEnd = new HeadEnd({ store: values.store, anchors, crls })
+    const crls = crlReader(values.crl ?? [], log)
+    const tls = values.key || values.chain || values.ca ? readTlsSettings(values, log) : undefined
+    const headEnd = new HeadEnd({ store: values.store, tls, anchors, crls })
     headEnd.on("log", log)
     const tally = { readings: 0, proved: 0, failed: 0 }
     headEnd.on("reading", (stored: StoredReading) => {

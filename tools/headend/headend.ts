@@ -1,20 +1,23 @@
-import { randomBytes } from "node:crypto"
 import { EventEmitter } from "node:events"
 import { rmSync } from "node:fs"
-import { createServer, type Server, type Socket } from "node:net"
+import { Role } from "../../firmware/core/x509-role.ts"
 import type { Evidence } from "../evidence/format.ts"
-import { MucConnection } from "./connection.ts"
-import { chainRequest, listRequest, metersRequest, profileRequest } from "./requests.ts"
-import { demandAnswer, ExchangeError, type Trouble, treeValues } from "./responses.ts"
+import type { TlsSettings } from "../tls/settings.ts"
+import { crlsOf } from "./crls.ts"
+import { Hub, type KnownMeter } from "./hub.ts"
+import { chainRequest, listRequest, profileRequest } from "./requests.ts"
+import { ExchangeError, treeValues } from "./responses.ts"
 import { EvidenceStore, type StoredReading } from "./store.ts"
 
 /** How a head-end works; times in milliseconds. */
 export interface HeadEndOptions {
     /** Folder of the evidence. */
     store: string
+    /** Mutual TLS 1.3 towards MUCs and concentrators. */
+    tls?: TlsSettings
     /** PEM certificates of the institute. */
     anchors?: string[]
-    /** The revocation lists of the day, PEM; asked for each reading. */
+    /** The revocation lists of the day, PEM; asked for each reading, which gets those of its chain's issuers. */
     crls?: () => string[]
     name?: string
     /** Longest wait for one answer. */
@@ -22,24 +25,16 @@ export interface HeadEndOptions {
     /** How often a question is put before it is given up, and the pause before the second time, doubled each time. */
     attempts?: number
     pauseMs?: number
-    /** How often a MUC without meters is asked again. */
+    /** How often a MUC without meters is asked again, and one with meters whether it is still there. */
     refreshMs?: number
-    /** Most MUCs connected at once. */
+    pingMs?: number
+    /** Most MUCs and concentrators connected at once. */
     most?: number
 }
 
-/** A meter that a connected MUC can reach. */
-export interface KnownMeter {
-    serverId: string
-    muc: string
-}
-
-const worthAnother: readonly Trouble[] = ["timeout", "hang-up", "damaged", "unreachable", "not now"]
-const maxMeters = 250
 const maxCertificates = 8
 /** Most readings missed by a lost answer that are fetched after one reading. */
 const maxRecovered = 16
-const longestPauseMs = 30_000
 
 function hasBadSignature({ verdicts }: StoredReading): boolean {
     return verdicts.some(({ findings }) =>
@@ -53,18 +48,15 @@ function pemOf(der: Buffer): string {
 }
 
 /**
- * Accepts MUCs, asks their meters for signed readings, judges and stores them.
+ * Accepts MUCs and concentrators, asks their meters for signed readings, judges and stores them.
  * Events: "muc" (KnownMeter[], a MUC said what it has), "gone" (id of a MUC), "reading" (StoredReading), "log" (one line).
  */
 export class HeadEnd extends EventEmitter {
-    private readonly server: Server
+    private readonly hub: Hub
     private readonly store: EvidenceStore
-    private readonly connections = new Map<MucConnection, string[]>()
-    private readonly options: Required<HeadEndOptions>
-    private readonly sleepers = new Map<NodeJS.Timeout, () => void>()
-    private closed = false
+    private readonly options: Required<Omit<HeadEndOptions, "tls">>
 
-    constructor(options: HeadEndOptions) {
+    constructor({ tls, ...options }: HeadEndOptions) {
         super()
         this.options = {
             anchors: [],
@@ -74,48 +66,33 @@ export class HeadEnd extends EventEmitter {
             attempts: 4,
             pauseMs: 500,
             refreshMs: 2000,
-            most: 64,
+            pingMs: 60_000,
+            most: 1000,
             ...options,
         }
         this.store = new EvidenceStore(this.options.store, this.options.anchors)
-        this.server = createServer(socket => this.accept(socket))
+        this.hub = new Hub({ ...this.options, tls, roles: [Role.muc, Role.concentrator] })
+        for (const event of ["muc", "gone", "log"]) this.hub.on(event, what => this.emit(event, what))
     }
 
     /** Listens; port 0 takes any. The answer is where. Rejects with the system's error. */
     listen(port: number, host = "127.0.0.1"): Promise<{ host: string; port: number }> {
-        return new Promise((resolve, reject) => {
-            this.server.once("error", reject)
-            this.server.listen(port, host, () => {
-                this.server.off("error", reject)
-                const address = this.server.address() as { address: string; port: number }
-                this.log(`listening on ${address.address}:${address.port}`)
-                resolve({ host: address.address, port: address.port })
-            })
-        })
+        return this.hub.listen(port, host)
     }
 
     /** The meters that connected MUCs have said they reach. */
     meters(): KnownMeter[] {
-        return [...this.connections].flatMap(([{ id }, ids]) => ids.map(serverId => ({ serverId, muc: id })))
+        return this.hub.meters()
     }
 
     /** Ids of the connected MUCs that have answered. */
     mucs(): string[] {
-        return [...this.connections.keys()].filter(({ id }) => id).map(({ id }) => id)
+        return this.hub.mucs()
     }
 
-    /** Resolves when a MUC reaches the meter (or any, without an id); "timeout" otherwise. */
-    async waitForMeter(serverId?: string, timeoutMs = 60_000): Promise<KnownMeter> {
-        const wanted = serverId?.toLowerCase()
-        const until = Date.now() + timeoutMs
-        for (;;) {
-            const meter = this.meters().find(each => !wanted || each.serverId === wanted)
-            if (meter) return meter
-            if (this.closed) throw new ExchangeError("closed", "the head-end is closed")
-            if (Date.now() >= until)
-                throw new ExchangeError("unreachable", `no MUC reaches ${wanted ? `meter ${wanted}` : "any meter"}`)
-            await this.sleep(Math.min(100, this.options.pauseMs))
-        }
+    /** Resolves when a MUC reaches the meter (or any, without an id); "unreachable" otherwise. */
+    waitForMeter(serverId?: string, timeoutMs = 60_000): Promise<KnownMeter> {
+        return this.hub.waitForMeter(serverId, timeoutMs)
     }
 
     /** Asks the meter for a signed list made now, judges and stores it. Rejects with `ExchangeError` after the last attempt. */
@@ -148,120 +125,15 @@ export class HeadEnd extends EventEmitter {
 
     /** Stops accepting, ends all connections; what was answered is on disk. */
     close(): Promise<void> {
-        this.closed = true
-        for (const [timer, wake] of this.sleepers) {
-            clearTimeout(timer)
-            wake()
-        }
-        this.sleepers.clear()
-        for (const connection of [...this.connections.keys()]) connection.end("the head-end is closing")
-        return new Promise(resolve => {
-            this.server.close(() => resolve())
-        })
+        return this.hub.close()
     }
 
     private log(line: string): void {
         this.emit("log", line)
     }
 
-    private sleep(milliseconds: number): Promise<void> {
-        return new Promise(resolve => {
-            const timer = setTimeout(() => {
-                this.sleepers.delete(timer)
-                resolve()
-            }, milliseconds)
-            this.sleepers.set(timer, resolve)
-        })
-    }
-
-    private accept(socket: Socket): void {
-        if (this.connections.size >= this.options.most) {
-            this.log(`${socket.remoteAddress} turned away: ${this.options.most} MUCs are connected`)
-            socket.destroy()
-            return
-        }
-        const connection = new MucConnection(socket, reason => {
-            this.connections.delete(connection)
-            this.log(`MUC ${connection.id || "unknown"} at ${connection.peer} is gone: ${reason}`)
-            this.emit("gone", connection.id)
-        })
-        this.connections.set(connection, [])
-        // Whatever one peer brings about must not end the service for the others.
-        this.refresh(connection).catch(error => {
-            this.log(`MUC at ${connection.peer}: ${error.message}`)
-            connection.end("it cannot be served")
-        })
-    }
-
-    /** Asks a MUC who it is and which meters it has, again while it has none. */
-    private async refresh(connection: MucConnection): Promise<void> {
-        let failures = 0
-        while (this.connections.has(connection) && !this.closed) {
-            try {
-                const requestId = randomBytes(8)
-                const { response } = await connection.exchange(
-                    metersRequest(requestId),
-                    requestId,
-                    this.options.timeoutMs,
-                )
-                const meters = treeValues(response, maxMeters)
-                    .filter(({ length }) => length >= 5 && length <= 20)
-                    .map(value => value.toString("hex"))
-                failures = 0
-                if (!connection.id) this.introduce(connection, response.serverId.toString("hex"))
-                if (meters.length > 0) {
-                    this.connections.set(connection, [...new Set(meters)])
-                    this.log(`MUC ${connection.id} reaches ${meters.join(", ")}`)
-                    this.emit("muc", this.meters())
-                    return
-                }
-            } catch (error) {
-                if (!(error instanceof ExchangeError)) throw error
-                this.log(`MUC at ${connection.peer}: ${error.message}`)
-                if (++failures >= this.options.attempts) connection.end("it does not answer")
-            }
-            await this.sleep(this.options.refreshMs)
-        }
-    }
-
-    private introduce(connection: MucConnection, id: string): void {
-        connection.id = id
-        this.log(`MUC ${id} connected from ${connection.peer}`)
-        // A MUC that lost its line comes back before the old connection is seen to be dead.
-        for (const other of [...this.connections.keys()])
-            if (other !== connection && other.id === id) other.end("the same MUC came again")
-    }
-
-    private connectionTo(serverId: string): MucConnection {
-        for (const [connection, meters] of this.connections) if (meters.includes(serverId)) return connection
-        throw new ExchangeError("unreachable", `no MUC reaches meter ${serverId}`)
-    }
-
-    /** Puts a question until it is answered or all attempts are used. */
-    private async ask(serverId: string, tags: number[], build: (id: Buffer, meter: Buffer) => Buffer) {
-        for (let attempt = 1; ; ++attempt) {
-            try {
-                const connection = this.connectionTo(serverId)
-                const requestId = randomBytes(8)
-                const request = build(requestId, Buffer.from(serverId, "hex"))
-                const { raw, response } = await connection.exchange(request, requestId, this.options.timeoutMs)
-                demandAnswer(response, tags)
-                if (response.serverId.toString("hex") !== serverId)
-                    throw new ExchangeError("damaged", `meter ${response.serverId.toString("hex")} answered`)
-                return { raw, request, response, muc: connection.id }
-            } catch (error) {
-                if (!(error instanceof ExchangeError)) throw error
-                const again = worthAnother.includes(error.trouble) && attempt < this.options.attempts && !this.closed
-                this.log(`meter ${serverId}: ${error.message}${again ? `, attempt ${attempt + 1} follows` : ""}`)
-                if (!again) throw error
-            }
-            await this.sleep(Math.min(longestPauseMs, this.options.pauseMs * 2 ** (attempt - 1)))
-            if (this.closed) throw new ExchangeError("closed", "the head-end is closed")
-        }
-    }
-
     private async fetchChain(serverId: string): Promise<string[]> {
-        const { response } = await this.ask(serverId, [0x0501], chainRequest)
+        const { response } = await this.hub.ask(serverId, [0x0501], chainRequest)
         const chain = treeValues(response, maxCertificates).map(pemOf)
         if (chain.length > 0) this.store.keepChain(serverId, chain)
         return chain
@@ -275,13 +147,13 @@ export class HeadEnd extends EventEmitter {
         const serverId = id.toLowerCase()
         // Before the reading, so that nothing stands between its arrival and the disk.
         const chain = this.store.chain(serverId) ?? (await this.fetchChain(serverId))
-        const { raw, request, muc } = await this.ask(serverId, tags, build)
+        const { raw, request, muc } = await this.hub.ask(serverId, tags, build)
         const receivedAt = new Date().toISOString()
         const evidence: Evidence = {
             sml: raw,
             request,
             chain,
-            crls: this.options.crls(),
+            crls: crlsOf(this.options.crls(), [...chain, ...this.options.anchors]),
             receivedAt,
             source: { muc, headend: this.options.name },
         }

@@ -71,20 +71,40 @@ export function demandAnswer({ file }: Response, tags: number[]): void {
         throw new ExchangeError("damaged", `no ${tags.map(messageName).join(" or ")} in the answer`)
 }
 
-/** The octet strings in the children of the tree that a GetProcParameter.Res holds, in order. */
-export function treeValues(response: Response, most: number): Buffer[] {
+/** A child of a tree that has an octet string as its value, or children, or both. */
+export interface TreeChild {
+    name: Buffer
+    /** Empty where there is none. */
+    value: Buffer
+    children: TreeChild[]
+}
+
+/** The children of the tree that a GetProcParameter.Res holds, in order. */
+export function treeChildren(response: Response): TreeChild[] {
     const { file } = response
     demandAnswer(response, [0x0501])
     const { body } = file.messages.find(({ tag }) => tag === 0x0501)!
-    return guarded(() => {
-        const [, , children] = listOf(listOf(body, 3, "GetProcParameter.Res")[2], 3, "Tree")
-        const values: Buffer[] = []
-        if (children.type === "absent") return values
-        for (const child of anyList(children, "child_List").slice(0, most)) {
-            const value: SmlNode = listOf(child, 3, "Tree")[1]
-            if (value.type === "absent") continue
-            values.push(octetsOf(file.payload, listOf(value, 2, "ProcParValue")[1], "a value"))
-        }
-        return values
+    return guarded(() => childrenOf(file, listOf(body, 3, "GetProcParameter.Res")[2]))
+}
+
+function childrenOf(file: SmlFile, tree: SmlNode): TreeChild[] {
+    const [, , children] = listOf(tree, 3, "Tree")
+    if (children.type === "absent") return []
+    return anyList(children, "child_List").map(child => {
+        const [name, value] = listOf(child, 3, "Tree")
+        const octets = value.type === "absent" ? Buffer.alloc(0) : octetsIn(file, value)
+        return { name: octetsOf(file.payload, name, "parameterName"), value: octets, children: childrenOf(file, child) }
     })
+}
+
+function octetsIn(file: SmlFile, value: SmlNode): Buffer {
+    return octetsOf(file.payload, listOf(value, 2, "ProcParValue")[1], "a value")
+}
+
+/** The octet strings in the children of the tree that a GetProcParameter.Res holds, in order. */
+export function treeValues(response: Response, most: number): Buffer[] {
+    return treeChildren(response)
+        .slice(0, most)
+        .filter(({ value }) => value.length > 0)
+        .map(({ value }) => value)
 }
