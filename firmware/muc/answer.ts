@@ -17,18 +17,12 @@ import type { MeterList } from "./meters"
  * the evidence.
  */
 export class Router {
-    readonly serverId: Buffer
-
     constructor(
         private readonly machine: Machine,
+        readonly serverId: Buffer,
         private readonly master: LineMaster,
         private readonly meters: MeterList,
-    ) {
-        // 05 and six octets in the place of a MAC (DIN 43863-5): the low ones of the device identifier.
-        this.serverId = Buffer.alloc(7)
-        this.serverId[0] = 0x05
-        this.serverId.blitAt(1, machine.deviceId, machine.deviceId.length - 6, 6)
-    }
+    ) {}
 
     /** The response file to a request file, or undefined for what is no request. Throws `PlombError` for damaged octets. */
     route(raw: Buffer): Buffer | undefined {

@@ -1,3 +1,4 @@
+import { Ds3231 } from "../../hal/ds3231"
 import type { Machine } from "../../hal/machine"
 import { Mb85rc1mt } from "../../hal/mb85rc1mt"
 import { framAddress, startPart, uartAddress, uartCrystalHz } from "../../hal/parts"
@@ -6,8 +7,15 @@ import { SmlLine } from "../../hal/rs485-link"
 import { Sc16is752 } from "../../hal/sc16is752"
 import { PlombError } from "../core/errors"
 import { platform } from "../core/platform"
+import { TrustStore } from "../core/trust-store"
 import { Router } from "./answer"
+import { MucClock } from "./clock"
 import { discover } from "./discovery"
+import { Identity } from "./identity"
+import { Installation } from "./installation"
+import { startInstallationService } from "./installation-service"
+import { KeyRing } from "./keys"
+import { trustAt, trustSlotSize, trustSlots } from "./layout"
 import { LineMaster } from "./master"
 import { MeterList } from "./meters"
 import { serveUplink } from "./uplink"
@@ -29,10 +37,21 @@ export function start(machine: Machine): void {
         uart.start()
         line.open()
     })
+    const rtc = new Ds3231(machine.bus)
+    startPart(() => {
+        rtc.start()
+    })
+    const identity = new Identity(fram, machine.deviceId)
+    const clock = new MucClock(rtc, identity)
+    const trust = new TrustStore(fram, trustAt, trustSlotSize, trustSlots)
+    const custody = machine.custody
+    startInstallationService(new Installation(identity, new KeyRing(fram), trust, custody, clock), custody)
     const meters = new MeterList(fram)
     const master = new LineMaster(line)
-    const router = new Router(machine, master, meters)
-    console.log("muc " + router.serverId.toString("hex") + " knows " + meters.count() + " meters")
+    const router = new Router(machine, identity.serverId, master, meters)
+    console.log(
+        "muc " + router.serverId.toString("hex") + " step " + identity.step() + " knows " + meters.count() + " meters",
+    )
 
     pumpLine.start(line)
     findMeters.start(master, meters)

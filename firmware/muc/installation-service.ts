@@ -1,0 +1,134 @@
+import * as ds from "@devicescript/core"
+import { Server, startServer } from "@devicescript/server"
+import type { KeyCustody } from "../../hal/ports"
+import { Code, PlombError } from "../core/errors"
+import { cut, join } from "../core/octets"
+import type { Installation } from "./installation"
+
+/** Octets of an answer in one packet (services/installation.md). */
+const partSize = 192
+
+function codeOf(e: any): number {
+    if (e instanceof PlombError) return e.code
+    e.print()
+    return Code.Unexpected
+}
+
+function attempt(step: () => void): number {
+    try {
+        step()
+        return 0
+    } catch (e: any) {
+        return codeOf(e)
+    }
+}
+
+/**
+ * The Jacdac service that `plomb commission` talks to (services/installation.md). Only translation: every rule is in
+ * `Installation`. A command with several fields reaches DeviceScript as one array.
+ */
+class InstallationServer extends Server implements ds.InstallationServerSpec {
+    private prepared: Buffer
+
+    constructor(
+        private readonly installation: Installation,
+        private readonly custody: KeyCustody,
+    ) {
+        super(ds.Installation.spec)
+        this.prepared = Buffer.alloc(0)
+    }
+
+    step(): number {
+        return this.installation.identity.step()
+    }
+
+    identify(): [number, number, number, number, Buffer] {
+        const identity = this.installation.identity
+        let bits = 0
+        let code = 0
+        try {
+            const state = this.custody.state()
+            bits = (state.configured ? 1 : 0) | (state.keyPresent ? 2 : 0) | (state.sealed ? 4 : 0)
+        } catch (e: any) {
+            code = codeOf(e)
+        }
+        const who = join([identity.serverId, identity.hardware()])
+        return [code, identity.step(), this.custody.protection, bits, who]
+    }
+
+    put(args: any): number {
+        const installation = this.installation
+        return attempt(() => installation.put(args[1], args[0], args[2]))
+    }
+
+    close(args: any): number {
+        const installation = this.installation
+        return attempt(() => installation.close(args[1], args[0]))
+    }
+
+    produce(hardware: Buffer): number {
+        const installation = this.installation
+        return attempt(() => installation.produce(hardware))
+    }
+
+    certify(utcSeconds: number): number {
+        const installation = this.installation
+        return attempt(() => installation.certify(utcSeconds))
+    }
+
+    deliver(): number {
+        const installation = this.installation
+        return attempt(() => installation.deliver())
+    }
+
+    putKey(args: any): number {
+        const installation = this.installation
+        const length = args[1]
+        const rest = args[2]
+        return attempt(() =>
+            installation.putKey(args[0], cut(rest, 0, length), cut(rest, length, rest.length - length)),
+        )
+    }
+
+    install(utcSeconds: number): number {
+        const installation = this.installation
+        return attempt(() => installation.install(utcSeconds))
+    }
+
+    makeKey(): [number, number] {
+        const installation = this.installation
+        return this.prepare(() => installation.makeKey())
+    }
+
+    held(): [number, number] {
+        const keys = this.installation.keys
+        return this.prepare(() => {
+            const parts: Buffer[] = []
+            keys.items().forEach(item => {
+                parts.push(Buffer.from([item.length]))
+                parts.push(item)
+            })
+            return join(parts)
+        })
+    }
+
+    fetch(offset: number): [number, Buffer] {
+        const left = this.prepared.length - offset
+        if (left < 0) return [Code.OutOfRange, Buffer.alloc(0)]
+        return [0, cut(this.prepared, offset, Math.min(left, partSize))]
+    }
+
+    private prepare(make: () => Buffer): [number, number] {
+        try {
+            this.prepared = make()
+            return [0, this.prepared.length]
+        } catch (e: any) {
+            return [codeOf(e), 0]
+        }
+    }
+}
+
+/** Offers the installation service on the board's Jacdac link. */
+export function startInstallationService(installation: Installation, custody: KeyCustody): void {
+    startServer(new InstallationServer(installation, custody))
+}

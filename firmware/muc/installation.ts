@@ -1,0 +1,151 @@
+import type { KeyCustody } from "../../hal/ports"
+import { verifyChain } from "../core/chain"
+import { writeCsr } from "../core/csr"
+import { Code, fail } from "../core/errors"
+import { Held } from "../core/inventory"
+import { sameOctets } from "../core/octets"
+import type { TrustStore } from "../core/trust-store"
+import { type Certificate, parseCertificate } from "../core/x509"
+import { nameText } from "../core/x509-name"
+import { Role, readRole } from "../core/x509-role"
+import type { MucClock } from "./clock"
+import { type Identity, mostHardware, Step } from "./identity"
+import type { KeyRing } from "./keys"
+import { TrustSlot } from "./layout"
+
+/**
+ * Production and installation of a MUC, on its side (paper 4.1 and 4.3; services/installation.md). Each method does
+ * one step whole or throws with nothing changed; a step already done is done again harmlessly, so that a tool that lost
+ * its link starts where it stopped. `Installed` closes it: opening it again is an authority's order.
+ */
+export class Installation {
+    constructor(
+        readonly identity: Identity,
+        readonly keys: KeyRing,
+        private readonly trust: TrustStore,
+        private readonly custody: KeyCustody,
+        private readonly clock: MucClock,
+    ) {}
+
+    /** Production: which hardware this is. Needs the anchors and the manufacturer's certificate in their slots. */
+    produce(hardware: Buffer): void {
+        this.allow(Step.Bare, Step.Produced)
+        if (hardware.length > mostHardware)
+            fail(Code.BadArgument, -1, "at most " + mostHardware + " octets of hardware model", "" + hardware.length)
+        this.certificate(TrustSlot.InstituteRoot)
+        this.certificate(TrustSlot.CaRoot)
+        mustBe(Role.manufacturer, this.certificate(TrustSlot.Manufacturer))
+        this.identity.produce(hardware)
+    }
+
+    /** A part of a certificate. The anchors' slots are open before production, the provider's after delivery. */
+    put(slot: number, offset: number, part: Buffer): void {
+        this.allowSlot(slot)
+        this.trust.writePart(slot, offset, part)
+    }
+
+    /** The certificate in `slot` is whole; it must parse, and the provider's must be one of this CA. */
+    close(slot: number, length: number): void {
+        this.allowSlot(slot)
+        try {
+            parseCertificate(this.trust.close(slot, length))
+            if (slot === TrustSlot.SecurityManagement) this.checkProvider()
+        } catch (e: any) {
+            // What the slot held went with the first part: it is empty, not wrong.
+            this.trust.writePart(slot, 0, Buffer.alloc(0))
+            throw e
+        }
+    }
+
+    /**
+     * Configures the key's holder (final), makes the key inside, answers a PKCS#10 request for it. A key whose
+     * making was not recorded before the power went is made anew: no request for it has left the MUC.
+     */
+    makeKey(): Buffer {
+        this.allow(Step.Produced, Step.KeyMade)
+        if (!this.custody.state().configured) this.custody.configure()
+        if (this.identity.step() < Step.KeyMade) {
+            this.custody.generateKey()
+            this.identity.reach(Step.KeyMade)
+        }
+        const id = this.identity.serverId.toString("hex")
+        return writeCsr(id, id, this.custody)
+    }
+
+    /** Checks the chain against key, server id, role and time; then sets the clock and installs it. */
+    certify(utcSeconds: number): void {
+        this.allow(Step.KeyMade, Step.Certified)
+        const leaf = this.certificate(TrustSlot.Muc)
+        if (!sameOctets(leaf.publicKey, this.custody.publicKey()))
+            fail(Code.CertificateForOtherKey, -1, "a certificate for this MUC's key", "another key")
+        const id = this.identity.serverId.toString("hex")
+        const name = nameText(leaf.der, leaf.subjectAt, 3)
+        if (name !== id) fail(Code.CertificateForOtherName, -1, id, name)
+        mustBe(Role.muc, leaf)
+        this.check([leaf, this.certificate(TrustSlot.Manufacturer)], utcSeconds)
+        this.clock.set(utcSeconds)
+        this.identity.reach(Step.Certified)
+    }
+
+    /** Locks the key's holder (final): what the manufacturer does is done. */
+    deliver(): void {
+        this.allow(Step.Certified, Step.Delivered)
+        if (!this.custody.state().sealed) this.custody.seal()
+        this.identity.reach(Step.Delivered)
+    }
+
+    /** Keeps, replaces or (empty `value`) removes a symmetric key or the verifier of the password: see `KeyRing.put`. */
+    putKey(kind: number, address: Buffer, value: Buffer): void {
+        this.allow(Step.Delivered, Step.Delivered)
+        this.keys.put(kind, address, value)
+    }
+
+    /** Sets the clock, looks whether all is there that was to be brought, and closes installation. */
+    install(utcSeconds: number): void {
+        this.allow(Step.Delivered, Step.Delivered)
+        const keys = this.keys
+        for (let kind: number = Held.DisplayKey; kind <= Held.UserPassword; ++kind)
+            if (!keys.holds(kind)) fail(Code.InstallationIncomplete, -1, "a key of kind " + kind, "none")
+        this.check([this.certificate(TrustSlot.Muc), this.certificate(TrustSlot.Manufacturer)], utcSeconds)
+        keys.settle()
+        this.clock.set(utcSeconds)
+        if (this.trust.read(TrustSlot.SecurityManagement)) this.checkProvider()
+        this.identity.reach(Step.Installed)
+    }
+
+    private checkProvider(): void {
+        const provider = this.certificate(TrustSlot.SecurityManagement)
+        mustBe(Role.securityManagement, provider)
+        this.check([provider], this.clock.nowSeconds())
+    }
+
+    private check(chain: Certificate[], atSeconds: number): void {
+        verifyChain({ chain, anchors: [this.certificate(TrustSlot.CaRoot)], atSeconds })
+    }
+
+    private certificate(slot: number): Certificate {
+        const der = this.trust.read(slot)
+        if (!der) fail(Code.CertificateMissing, -1, "a certificate in slot " + slot, "none")
+        return parseCertificate(der)
+    }
+
+    private allowSlot(slot: number): void {
+        if (slot === TrustSlot.Muc) this.allow(Step.Bare, Step.KeyMade)
+        else if (slot === TrustSlot.SecurityManagement) this.allow(Step.Delivered, Step.Delivered)
+        else if (slot >= TrustSlot.Manufacturer && slot <= TrustSlot.InstituteRoot) this.allow(Step.Bare, Step.Bare)
+        else fail(Code.BadArgument, -1, "a slot of the installation", "" + slot)
+    }
+
+    private allow(from: Step, to: Step): void {
+        const step = this.identity.step()
+        if (step === Step.Installed) fail(Code.AlreadyInstalled, -1, "a MUC that is not installed", "an installed one")
+        if (step < from || step > to)
+            fail(Code.StepOutOfOrder, -1, "installation step " + from + " to " + to, "" + step)
+    }
+}
+
+function mustBe(wanted: Role, certificate: Certificate): void {
+    const role = readRole(certificate)
+    if (!role || role.role !== wanted)
+        fail(Code.RoleMismatch, -1, "role " + wanted, role ? "" + role.role : "a certificate without role")
+}
