@@ -143,6 +143,24 @@ function lists(leaf: Certificate, oid: Buffer): boolean {
     return false
 }
 
+/** Proves that `crl` is a list of `issuer`. Throws `ChainIssuer`, `ChainKeyId`, `ChainKeyUsage` or `CrlSignature`; looks at no time. */
+export function verifyCrl(crl: Crl, issuer: Certificate): void {
+    // RFC 5280 6.3.3 (b): the list's issuer
+    if (!sameName(crl.der, crl.issuerAt, issuer.der, issuer.subjectAt))
+        fail(Code.ChainIssuer, crl.issuerAt, "a list of this issuer", "another's")
+    // RFC 5280 5.2.1: a list names its issuer's key
+    if (!crl.authorityKeyId || !keyIdFits(crl.authorityKeyId, issuer))
+        fail(Code.ChainKeyId, -1, "the issuer's key identifier", "a list")
+    checkListSignature(crl, issuer)
+}
+
+function checkListSignature(crl: Crl, issuer: Certificate): void {
+    // RFC 5280 6.3.3 (f): the issuer may sign lists
+    if (!(issuer.keyUsage & cRLSign)) fail(Code.ChainKeyUsage, -1, "cRLSign", "an issuer without")
+    // RFC 5280 6.3.3 (g): signed by the issuer
+    if (!verifySigned(crl, issuer.publicKey)) fail(Code.CrlSignature, -1, "the issuer's signature", "another")
+}
+
 function checkRevoked(certificate: Certificate, issuer: Certificate, index: number, check: ChainCheck): void {
     const crls = check.crls || []
     let code = check.crlRequired ? Code.CrlMissing : 0
@@ -151,10 +169,7 @@ function checkRevoked(certificate: Certificate, issuer: Certificate, index: numb
         // RFC 5280 6.3.3 (b): the list's issuer is the certificate's
         if (!sameName(crl.der, crl.issuerAt, certificate.der, certificate.issuerAt)) continue
         if (!keyIdFits(crl.authorityKeyId, issuer)) continue
-        // RFC 5280 6.3.3 (f): the issuer may sign lists
-        if (!(issuer.keyUsage & cRLSign)) fail(Code.ChainKeyUsage, -1, "cRLSign", which(index + 1))
-        // RFC 5280 6.3.3 (g): signed by the issuer
-        if (!verifySigned(crl, issuer.publicKey)) fail(Code.CrlSignature, -1, "the issuer's signature", "list " + i)
+        checkListSignature(crl, issuer)
         // RFC 5280 6.3.3 (i): not on the list
         if (revokedAt(crl, certificate) >= 0) fail(Code.ChainRevoked, -1, "a certificate in force", which(index))
         // RFC 5280 6.3.3 (a): the list is current

@@ -1,5 +1,6 @@
 import { DerReader } from "./der"
 import { Code, fail } from "./errors"
+import { cut } from "./octets"
 import { platform } from "./platform"
 import type { Certificate } from "./x509"
 import { readAuthorityKeyId } from "./x509"
@@ -14,9 +15,16 @@ export class Crl extends Signed {
     thisUpdate = 0
     nextUpdate = 0
     authorityKeyId: Buffer | undefined
+    /** cRLNumber (RFC 5280 5.2.3): content octets of the INTEGER; compare with `laterNumber`. */
+    number: Buffer
     /** Entries, 0 to 0 where there are none. */
     entriesAt = 0
     entriesEnd = 0
+
+    constructor(der: Buffer) {
+        super(der)
+        this.number = der
+    }
 }
 
 /** Reads one DER revocation list, which must fill the buffer. Refuses with code 21xx or 22xx. */
@@ -36,20 +44,19 @@ export function parseCrl(der: Buffer): Crl {
     // RFC 5280 5.1.2.7, 5.2.3: extensions with the list's number are present
     const explicit = reader.enter(0xa0)
     const extensions = new Extensions(reader)
-    let numbered = false
     while (extensions.next()) {
         if (extensions.id === 35) crl.authorityKeyId = readAuthorityKeyId(reader)
         else if (extensions.id === 20) {
-            numbered = true
             reader.natural()
             if (reader.stop - reader.start > 20) fail(Code.X509Extension, reader.start, "20 octets", "more")
+            crl.number = cut(der, reader.start, reader.stop - reader.start)
         } else if (extensions.id === 27 || extensions.id === 28)
             // RFC 5280 5.2.4, 5.2.5: deltas and lists that are partial or indirect are not part of this architecture
             fail(Code.CrlKind, reader.at, "a complete list", "a delta, partial or indirect one")
         else extensions.pass()
     }
     reader.leave(explicit)
-    if (!numbered) fail(Code.X509Extension, explicit, "a list with a number", "none")
+    if (crl.number === der) fail(Code.X509Extension, explicit, "a list with a number", "none")
     closeSigned(crl, reader)
     return crl
 }
@@ -74,6 +81,14 @@ function readEntries(crl: Crl, der: DerReader): void {
         if ((++count & 15) === 0) platform().yieldNow()
     }
     der.leave(end)
+}
+
+/** Is the cRLNumber `a` higher than `b`? Both as `Crl.number`, or empty for none, which is lower than any. */
+export function laterNumber(a: Buffer, b: Buffer): boolean {
+    // DER has the fewest octets, so more of them are a higher number.
+    if (a.length !== b.length) return a.length > b.length
+    for (let i = 0; i < a.length; ++i) if (a[i] !== b[i]) return a[i] > b[i]
+    return false
 }
 
 /** When the certificate was revoked, seconds since 1970 UTC, or -1 where the list does not hold it. */

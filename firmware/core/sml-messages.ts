@@ -9,8 +9,9 @@ import {
     GET_PROC_PARAMETER_RES,
     OPEN_REQ,
     OPEN_RES,
+    SET_PROC_PARAMETER_REQ,
 } from "./sml-tables"
-import { octetsAt, pathAt, secondsAt, timeKindAt } from "./sml-values"
+import { octetsAt, pathAt, secondsAt, timeKindAt, treeOctets } from "./sml-values"
 import { type SmlValue, writeMessage } from "./sml-write"
 
 /** The messages a meter answers with and a MUC asks with. `transactionId` 1 to 255 octets, echoed in the answer. */
@@ -69,6 +70,16 @@ export function getProcParameterReq(transactionId: Buffer, serverId: Buffer | un
     return writeMessage(transactionId, 0, GET_PROC_PARAMETER_REQ, [serverId, undefined, undefined, path, undefined])
 }
 
+/** SetProcParameter.Req: `tree` as in `getProcParameterRes`. */
+export function setProcParameterReq(
+    transactionId: Buffer,
+    serverId: Buffer | undefined,
+    path: Buffer[],
+    tree: SmlValue,
+): Buffer {
+    return writeMessage(transactionId, 0, SET_PROC_PARAMETER_REQ, [serverId, undefined, undefined, path, tree])
+}
+
 /** GetProcParameter.Res: the path repeated, and the tree `[name, [tag, value] or absent, children or absent]`. */
 export function getProcParameterRes(transactionId: Buffer, serverId: Buffer, path: Buffer[], tree: SmlValue): Buffer {
     return writeMessage(transactionId, 0, GET_PROC_PARAMETER_RES, [serverId, path, tree])
@@ -94,6 +105,8 @@ export class SmlRequest {
     listName = noOctets
     /** The parameterTreePath: OBIS codes or COSEM names. */
     path: Buffer[] = []
+    /** SetProcParameter: the tree's own value where it is an octet string. */
+    value = noOctets
     /** Range of a profile: seconds, and which kind of time (`TIME_ABSENT` = open end). */
     begin = 0
     beginKind = 0
@@ -134,6 +147,7 @@ export function readRequest(message: SmlMessage): SmlRequest {
     const at = message.fields
     const path = places[row + 5]
     if (path > 0) request.path = pathAt(octets, at[path - 1])
+    if (tag === SET_PROC_PARAMETER_REQ) request.value = treeOctets(octets, at[4])
     if (path === 7) {
         request.beginKind = timeKindAt(octets, at[4])
         request.begin = secondsAt(octets, at[4])

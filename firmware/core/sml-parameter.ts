@@ -7,6 +7,10 @@ export const statusPath = hex`810060050000`
 export const timePath = hex`8181c78810ff`
 export const activeMetersPath = hex`81811106ffff`
 export const certificateChainPath = hex`8181c7f010ff`
+/** What the device holds (`inventory.ts`). */
+export const inventoryPath = hex`8181c7f020ff`
+/** Where certificates and revocation lists are put, in parts (SetProcParameter; firmware/meter/README.md). */
+export const certificatesPath = hex`8181c7f021ff`
 
 /** A tree without children whose value is an octet string. */
 export function octetsLeaf(name: Buffer, value: Buffer): SmlValue[] {

@@ -73,6 +73,14 @@ export function pathAt(octets: Buffer, at: number): Buffer[] {
     return path
 }
 
+/** The octet string that is the own value of the Tree at `at`; empty where it has none, or one of another type. */
+export function treeOctets(octets: Buffer, at: number): Buffer {
+    const value = childrenAt(octets, at)[1]
+    // ProcParValue: a choice whose tag 1 is a Value.
+    if (octets[value] !== 0x72 || octets[value + 2] !== 1 || (octets[value + 3] & 0x70) !== 0) return hex``
+    return octetsAt(octets, value + 3)
+}
+
 /** No time given. */
 export const TIME_ABSENT = 0
 /** Running seconds of the device, no calendar. */

@@ -1,4 +1,4 @@
-import { DerReader } from "./der"
+import { DerReader, sameAt } from "./der"
 import { Code, fail } from "./errors"
 import { uintBE } from "./octets"
 import type { Certificate } from "./x509"
@@ -73,4 +73,11 @@ function natural(der: DerReader, most: number): number {
     const value = length > 4 ? most + 1 : uintBE(der.data, der.start, length)
     if (value > most) fail(Code.X509Extension, der.start, "0 to " + most, "more")
     return value
+}
+
+/** Has the certificate this role? Looks at the number alone, in less code than `readRole`, for an image that asks no more. */
+export function hasRole(certificate: Certificate, role: Role): boolean {
+    const at = certificate.roleAt
+    const head = Buffer.from([0x02, 0x01, role])
+    return at > 0 && certificate.der[at] === 0x30 && sameAt(certificate.der, at + 2, head, 0, 3)
 }

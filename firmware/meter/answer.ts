@@ -16,8 +16,10 @@ import {
 import {
     branch,
     certificateChainPath,
+    certificatesPath,
     childName,
     identificationPath,
+    inventoryPath,
     numberLeaf,
     octetsLeaf,
     publicKeyPath,
@@ -25,7 +27,13 @@ import {
     timePath,
 } from "../core/sml-parameter"
 import { readFile } from "../core/sml-read"
-import { GET_LIST_REQ, GET_PROC_PARAMETER_REQ, GET_PROFILE_LIST_REQ, OPEN_REQ } from "../core/sml-tables"
+import {
+    GET_LIST_REQ,
+    GET_PROC_PARAMETER_REQ,
+    GET_PROFILE_LIST_REQ,
+    OPEN_REQ,
+    SET_PROC_PARAMETER_REQ,
+} from "../core/sml-tables"
 import { writeFile } from "../core/sml-transport"
 import { TIME_ABSENT, TIME_SEC_INDEX } from "../core/sml-values"
 import { TrustSlot } from "./layout"
@@ -90,7 +98,10 @@ export class Answerer {
         if (request.tag === GET_LIST_REQ) responses.push(this.list(request))
         else if (request.tag === GET_PROFILE_LIST_REQ) this.profile(request, responses)
         else if (request.tag === GET_PROC_PARAMETER_REQ) responses.push(this.parameter(request))
-        else responses.push(this.attention(request, Attention.NotAuthorised))
+        else if (request.tag === SET_PROC_PARAMETER_REQ && isPath(request, certificatesPath)) {
+            this.meter.certificates.order(request.value)
+            responses.push(this.attention(request, Attention.Done))
+        } else responses.push(this.attention(request, Attention.NotAuthorised))
     }
 
     private list(request: SmlRequest): Buffer {
@@ -157,6 +168,10 @@ export class Answerer {
             }
             if (children.length === 0) return this.attention(request, Attention.NotReadable)
             tree = branch(name, children)
+        } else if (sameOctets(name, inventoryPath)) {
+            const children = meter.certificates.inventory(name)
+            if (children.length === 0) return this.attention(request, Attention.NotReadable)
+            tree = branch(name, children)
         } else if (sameOctets(name, publicKeyPath)) tree = octetsLeaf(name, meter.machine.custody.publicKey())
         else if (sameOctets(name, statusPath)) tree = numberLeaf(name, meter.status())
         else if (sameOctets(name, timePath)) tree = numberLeaf(name, meter.time.utcSeconds())
@@ -172,11 +187,12 @@ export class Answerer {
 /** GetProcParameter for the device identification, addressed to nobody: who is on this line? */
 function isDiscovery(request: SmlRequest): boolean {
     return (
-        request.tag === GET_PROC_PARAMETER_REQ &&
-        request.serverId.length === 0 &&
-        request.path.length === 1 &&
-        sameOctets(request.path[0], identificationPath)
+        request.tag === GET_PROC_PARAMETER_REQ && request.serverId.length === 0 && isPath(request, identificationPath)
     )
+}
+
+function isPath(request: SmlRequest, name: Buffer): boolean {
+    return request.path.length === 1 && sameOctets(request.path[0], name)
 }
 
 function startsWith(octets: Buffer, start: Buffer): boolean {

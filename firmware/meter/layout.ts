@@ -30,6 +30,9 @@ export enum TrustSlot {
     SecurityManagement = 4,
 }
 
+/** Revocation lists, at most 1,018 octets each: of the CA and of the provider, two slots each, the newer one counts. */
+export const listsOfRevokedAt = 0x11000
+
 /** Head of the hash chain: pagination and digest of each signed list, newest last. */
 export const chainAt = 0x04000
 export const chainCount = 16

@@ -5,6 +5,7 @@ import { platform } from "../core/platform"
 import { SignedListFields } from "../core/signed-list"
 import type { Store } from "../core/store"
 import { TrustStore } from "../core/trust-store"
+import { Certificates } from "./certificates"
 import { Identity, Step } from "./identity"
 import { type Issued, Issuer } from "./issuer"
 import { trustAt, trustSlotSize, trustSlots } from "./layout"
@@ -26,6 +27,7 @@ const daySeconds = 86400
 export class Meter {
     readonly identity: Identity
     readonly trust: TrustStore
+    readonly certificates: Certificates
     readonly registers: Registers
     readonly time: MeterTime
     readonly issuer: Issuer
@@ -49,6 +51,7 @@ export class Meter {
         this.trust = new TrustStore(store, trustAt, trustSlotSize, trustSlots)
         this.registers = new Registers(store)
         this.time = new MeterTime(store, rtc, this.registers.secondsIndex())
+        this.certificates = new Certificates(store, this.trust, this.time)
         this.issuer = new Issuer(store, machine.custody)
         this.damaged = this.registers.damaged(this.identity.step() >= Step.Certified) || this.issuer.damaged()
         if (this.damaged) console.log("registers or hash chain are damaged: this meter neither counts nor signs")
