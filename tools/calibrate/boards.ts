@@ -1,6 +1,6 @@
 import { UsageError } from "../cli/usage.ts"
 import { Desk } from "../desk/desk.ts"
-import { callOver, findMeter } from "./link.ts"
+import { callOver, findBoard } from "./link.ts"
 import { MeterUnderCalibration } from "./meter.ts"
 import type { ReferencePoint, ReferenceSource } from "./reference.ts"
 import { openSerialBus } from "./serial.ts"
@@ -32,7 +32,7 @@ export async function openBoard(board: string, choice: BoardChoice): Promise<Ope
         await bus.disconnect()
         bus.dispose()
     }
-    await findMeter(bus, 15_000).catch(async error => {
+    await findBoard(bus, 15_000).catch(async error => {
         await close()
         throw error
     })

@@ -1,69 +1,20 @@
-import { existsSync, readFileSync } from "node:fs"
+import { readFileSync } from "node:fs"
 import { join } from "node:path"
-import { verifyChain } from "../../firmware/core/chain"
-import { parseCrl } from "../../firmware/core/crl"
-import { Code, PlombError } from "../../firmware/core/errors"
-import { parseCertificate } from "../../firmware/core/x509"
-import { Authority, readRegister } from "../pki/authority.ts"
-import { readCertificates, serialOf } from "../pki/certificates.ts"
-import { locked, PkiError } from "../pki/files.ts"
-import { issueMeterCertificate } from "../pki/issue.ts"
-import { newKey } from "../pki/keys.ts"
-import { roles } from "../pki/parties.ts"
-import { pem, readPem } from "../pki/pem.ts"
-import { publicKeyOf } from "../pki/x509.ts"
+import { crlsOf, issuanceOf } from "./issuance.ts"
 import type { Certifier } from "./station.ts"
 
 /** The calibration authority of a PKI folder (`plomb pki init`); `passphrase` opens its key where it has one. */
 export function certifierOf(pki: string, passphrase?: string): Certifier {
-    const party = roles.meter
-    const issuer = join(pki, party.issuer)
     const certificate = (folder: string) => readFileSync(join(pki, folder, "cert.pem"), "utf8")
-    const issued = (serverId: string) => {
-        const path = join(pki, party.folder, serverId, "cert.pem")
-        if (!existsSync(path)) return undefined
-        const serial = serialOf(readCertificates(path)[0])
-        if (readRegister(issuer).issued.some(each => each.serial === serial && each.revoked)) return undefined
-        return readFileSync(path, "utf8")
-    }
     return {
         instituteRoot: certificate("institute-root"),
         calibrationAuthority: certificate("calibration-authority"),
         manufacturer: certificate("manufacturer"),
-        issued,
-        rehearse: async (serverId, now) => {
-            // A certificate for a key that is thrown away: it is in no register and leaves no trace.
-            const authority = await locked(pki, async () => Authority.open(issuer, passphrase))
-            const publicKey = publicKeyOf(newKey().key)
-            const trial = await authority.certify({ party, commonName: serverId, publicKey, now })
-            const parse = (der: ArrayBuffer) => parseCertificate(Buffer.from(der))
-            try {
-                verifyChain({
-                    chain: [trial, ...authority.chain].map(each => parse(each.rawData)),
-                    anchors: readCertificates(join(pki, "institute-root", "cert.pem")).map(each => parse(each.rawData)),
-                    crls: instituteCrls(pki).map(text => parseCrl(readPem(text)[0].der)),
-                    crlRequired: true,
-                    atSeconds: Math.floor(now.getTime() / 1000),
-                })
-            } catch (error) {
-                if (!(error instanceof PlombError)) throw error
-                const advice =
-                    error.code === Code.CrlStale ? `: sign new revocation lists with plomb pki crl ${pki}` : ""
-                throw new PkiError(
-                    `a certificate of ${issuer} would not be accepted (E${error.code} ${Code[error.code]})${advice}`,
-                )
-            }
-        },
-        certify: async (request, serverId) => {
-            const { folder } = await issueMeterCertificate(pki, request, serverId, { passphrase })
-            return readFileSync(join(folder, "cert.pem"), "utf8")
-        },
+        ...issuanceOf(pki, "meter", "institute-root", passphrase),
     }
 }
 
 /** The institute's revocation lists as they stand now, PEM, those under former keys included. */
 export function instituteCrls(pki: string): string[] {
-    return ["institute-root", "calibration-authority"]
-        .flatMap(party => readPem(readFileSync(join(pki, party, "crl.pem"), "utf8")))
-        .map(({ label, der }) => pem(label, der))
+    return crlsOf(pki, ["institute-root", "calibration-authority"])
 }

@@ -1,12 +1,9 @@
 import { Code } from "../../firmware/core/errors"
-import { type Call, LinkError, RefusedError } from "./link.ts"
-
-/** Octets of a certificate or answer in one packet (services/calibration.md). */
-const partSize = 192
+import { Conversation, utcOf } from "./conversation.ts"
+import { type Call, RefusedError } from "./link.ts"
 
 /** Commands in which keys are made or used; in software that takes its time on a board. */
 const slow = ["make_key", "certify", "seal", "test_reading"]
-const attempts = 3
 
 /** What `identify` says. */
 export interface Identification {
@@ -29,10 +26,14 @@ export interface Measured {
 
 /** The calibration service of one meter, a method a command. Throws `RefusedError` or `LinkError`. */
 export class MeterUnderCalibration {
-    constructor(private readonly call: Call) {}
+    private readonly meter: Conversation
+
+    constructor(call: Call) {
+        this.meter = new Conversation(call, "meter", slow)
+    }
 
     async identify(): Promise<Identification> {
-        const report = await this.command("identify", 0x80)
+        const report = await this.meter.command("identify", 0x80)
         return {
             serial: report.readUInt32LE(0),
             step: report[4],
@@ -47,20 +48,16 @@ export class MeterUnderCalibration {
     async produce(serial: number, hardware: string): Promise<void> {
         const payload = Buffer.alloc(4)
         payload.writeUInt32LE(serial)
-        await this.command("produce", 0x81, Buffer.concat([payload, Buffer.from(hardware)]))
+        await this.meter.command("produce", 0x81, Buffer.concat([payload, Buffer.from(hardware)]))
     }
 
     /** Writes a whole certificate into a slot of the trust store. */
     async putCertificate(slot: number, der: Uint8Array): Promise<void> {
-        for (let offset = 0; offset < der.length; offset += partSize) {
-            const head = Buffer.from([offset & 0xff, offset >> 8, slot])
-            await this.command("put", 0x82, Buffer.concat([head, der.subarray(offset, offset + partSize)]))
-        }
-        await this.command("close", 0x83, Buffer.from([der.length & 0xff, der.length >> 8, slot]))
+        await this.meter.putCertificate(0x82, 0x83, slot, der)
     }
 
     async measure(): Promise<Measured> {
-        const report = await this.command("measure", 0x84)
+        const report = await this.meter.command("measure", 0x84)
         return {
             volts: report.readUInt32LE(0) / 1000,
             amperes: report.readUInt32LE(4) / 1000,
@@ -75,23 +72,21 @@ export class MeterUnderCalibration {
         payload.writeUInt32LE(currentGain, 4)
         payload.writeUInt32LE(powerGain, 8)
         payload.writeInt32LE(phase, 12)
-        await this.command("adjust", 0x85, payload)
+        await this.meter.command("adjust", 0x85, payload)
     }
 
     /** Configures the key's holder, makes the key, and answers the PKCS#10 request. */
     async makeKey(): Promise<Buffer> {
-        return this.fetch((await this.command("make_key", 0x86)).readUInt32LE(0))
+        return this.meter.fetch(0x87, (await this.meter.command("make_key", 0x86)).readUInt32LE(0))
     }
 
     async certify(at: Date): Promise<void> {
-        const payload = Buffer.alloc(4)
-        payload.writeUInt32LE(Math.floor(at.getTime() / 1000))
-        await this.command("certify", 0x88, payload)
+        await this.meter.command("certify", 0x88, utcOf(at))
     }
 
     async seal(): Promise<void> {
         try {
-            await this.command("seal", 0x89)
+            await this.meter.command("seal", 0x89)
         } catch (error) {
             // Sealed by a command whose answer was lost.
             if (!(error instanceof RefusedError) || error.code !== Code.AlreadyCalibrated) throw error
@@ -100,39 +95,6 @@ export class MeterUnderCalibration {
 
     /** A signed reading: an SML file as it would stand on RS-485. */
     async testReading(): Promise<Buffer> {
-        return this.fetch((await this.command("test_reading", 0x8a)).readUInt32LE(0))
-    }
-
-    private async fetch(length: number): Promise<Buffer> {
-        const parts: Buffer[] = []
-        for (let offset = 0; offset < length; ) {
-            const part = await this.command("fetch", 0x87, Buffer.from([offset & 0xff, offset >> 8]))
-            if (part.length === 0) throw new LinkError(`the meter's answer ended at ${offset} of ${length} octets`)
-            parts.push(part)
-            offset += part.length
-        }
-        return Buffer.concat(parts)
-    }
-
-    /** Jacdac promises no delivery: what is not answered in time is asked again, and no command minds being repeated. */
-    private async command(name: string, code: number, payload: Uint8Array = Buffer.alloc(0)): Promise<Buffer> {
-        const report = await this.ask(code, payload, slow.includes(name) ? 20_000 : 4000)
-        if (report.length < 4)
-            throw new LinkError(`the answer to "${name}" has ${report.length} octets, expected 4 or more`)
-        const result = report.readUInt32LE(0)
-        if (result !== 0) throw new RefusedError(name, result)
-        return report.subarray(4)
-    }
-
-    private async ask(code: number, payload: Uint8Array, timeoutMs: number): Promise<Buffer> {
-        for (let attempt = 1; ; ++attempt)
-            try {
-                const report = await this.call(code, payload, timeoutMs)
-                // An answer to the first time of asking may still be under way.
-                if (attempt > 1) await new Promise(resolve => setTimeout(resolve, 300))
-                return report
-            } catch (error) {
-                if (attempt === attempts || !(error instanceof LinkError)) throw error
-            }
+        return this.meter.fetch(0x87, (await this.meter.command("test_reading", 0x8a)).readUInt32LE(0))
     }
 }

@@ -1,6 +1,7 @@
 import { createPublicKey, X509Certificate } from "node:crypto"
 import { Code } from "../../firmware/core/errors"
 import { adjustMeter } from "./adjust.ts"
+import type { Issuance } from "./issuance.ts"
 import { RefusedError } from "./link.ts"
 import type { Identification, MeterUnderCalibration } from "./meter.ts"
 import type { CalibrationProtocol } from "./protocol.ts"
@@ -12,17 +13,11 @@ const step = { produced: 1, adjusted: 2, keyMade: 3, certified: 4, calibrated: 5
 const slot = { meter: 0, calibrationAuthority: 1, instituteRoot: 2, manufacturer: 3 }
 
 /** The certification side of the station; `tools/pki` is the one implementation, tests bring others. */
-export interface Certifier {
+export interface Certifier extends Issuance {
     /** Certificates of design.md section 6, PEM. */
     instituteRoot: string
     calibrationAuthority: string
     manufacturer: string
-    /** Throws what `certify` would throw or the meter would refuse, before anything final is done. */
-    rehearse(serverId: string, now: Date): Promise<void>
-    /** The certificate in force for this meter, PEM, if there is one. */
-    issued(serverId: string): string | undefined
-    /** Certifies the key of a PKCS#10 request after checking it; the same request gives the same certificate again. */
-    certify(request: Buffer, serverId: string): Promise<string>
 }
 
 /** Verifies a test reading offline; answers findings. */

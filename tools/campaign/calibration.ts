@@ -2,7 +2,7 @@ import { mkdtempSync, readFileSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { ModelSource } from "../calibrate/boards.ts"
-import { type Call, callOver, findMeter, LinkError } from "../calibrate/link.ts"
+import { type Call, callOver, findBoard, LinkError } from "../calibrate/link.ts"
 import { MeterUnderCalibration } from "../calibrate/meter.ts"
 import type { CalibrationProtocol } from "../calibrate/protocol.ts"
 import { calibrateMeter } from "../calibrate/station.ts"
@@ -143,7 +143,7 @@ async function calibrateDespite(pki: string, serial: number, planned: Mishap | u
         } catch (error) {
             if (!mishap || !(error instanceof LinkError)) throw error
             if (!board.powered) await board.powerOn()
-            await findMeter(bus, 30_000)
+            await findBoard(bus, 30_000)
             ended = board.exited
             linked = true
             mishap = undefined

@@ -1,7 +1,7 @@
 import { join } from "node:path"
 import type { JDBus } from "jacdac-ts"
 import { ensureBuilt } from "../build/build.ts"
-import { callOver, findMeter, LinkError } from "../calibrate/link.ts"
+import { callOver, findBoard, LinkError } from "../calibrate/link.ts"
 import { MeterUnderCalibration } from "../calibrate/meter.ts"
 import { type ChipBench, type MeterBench, meterBench, mucBench } from "../chips/bench.ts"
 import type { LoadSource } from "../chips/load-source.ts"
@@ -98,7 +98,7 @@ export class Desk {
         // It counts while something is asked of the meter.
         stopped.catch(() => {})
         const bus = await openBoardBus(this.world, [board])
-        await Promise.race([findMeter(bus, 10_000), stopped]).catch(error => {
+        await Promise.race([findBoard(bus, 10_000), stopped]).catch(error => {
             bus.dispose()
             throw error
         })
