@@ -9,6 +9,8 @@ const root: Holding = { kind: Held.InstituteRoot, what: "institute root", id: di
 const link: Holding = { kind: Held.DisplayKey, what: "KEY1PLC", id: "" }
 const certificate = (kind: Held, octet: number, state = HeldState.InForce) =>
     readItem(Buffer.concat([Buffer.from([kind, state]), digest(octet)]))
+const listHeld = (octet: number) =>
+    readItem(Buffer.concat([Buffer.from([Held.RevocationList, 0]), digest(octet), Buffer.from([1, 9, 1])]))
 const key = readItem(Buffer.from([Held.DisplayKey, 0]))
 
 /** Does the scenario pass, and what does it say was found? */
@@ -39,6 +41,13 @@ describe("A device's inventory", () => {
         expect(judged([certificate(Held.Own, 9), b, key])).toEqual([false, ["CERT_EM"]])
         expect(judged([a, b, key, certificate(Held.Own, 1)])).toEqual([false, ["Own"]])
         expect(judged([a, b, key, key])).toEqual([false, ["DisplayKey"]])
+        const lists = [5, 6].map(octet => ({ ...root, kind: Held.RevocationList, id: digest(octet).toString("hex") }))
+        const rows = compareHoldings("meter", lists, [certificate(Held.InstituteRoot, 2), listHeld(6)])
+        expect(rows.map(({ found, fits }) => [found.slice(0, 4), fits])).toEqual([
+            ["noth", false],
+            ["0606", true],
+            ["0202", false],
+        ])
         expect(judged([a, b, key, certificate(Held.CaRoot, 3)])).toEqual([false, ["CaRoot"]])
     })
 })

@@ -29,18 +29,21 @@ export function compareHoldings(
     items: readonly HeldItem[],
 ): InventoryRow[] {
     const left = items.map(item => ({ item, id: idOf(item) }))
-    const rows = expectedHoldings.map(({ kind, what, id }): InventoryRow => {
-        const place = left.findIndex(each => each.item.kind === kind && each.id === id)
+    const take = (fits: (each: (typeof left)[number]) => boolean) => {
+        const place = left.findIndex(fits)
+        return place < 0 ? undefined : left.splice(place, 1)[0]
+    }
+    const exact = expectedHoldings.map(({ kind, id }) => take(each => each.item.kind === kind && each.id === id))
+    const rows = expectedHoldings.map(({ kind, what, id }, i): InventoryRow => {
         // Another of its kind stands in its row; it is an error there and not a second one below.
-        const instead = place >= 0 ? place : left.findIndex(each => each.item.kind === kind)
-        const [found] = instead < 0 ? [] : left.splice(instead, 1)
+        const found = exact[i] ?? take(each => each.item.kind === kind)
         const revoked = found?.item.state === HeldState.Revoked
         return {
             holder,
             what,
             expected: nameOf(id),
             found: found ? `${nameOf(found.id)}${revoked ? ", revoked" : ""}` : "nothing",
-            fits: place >= 0 && !revoked,
+            fits: exact[i] !== undefined && !revoked,
         }
     })
     const more = left.map(({ item, id }) => ({
@@ -50,11 +53,8 @@ export function compareHoldings(
         found: nameOf(id),
         fits: false,
     }))
-    return [
-        ...rows,
-        ...more,
-        { holder, what: "anything else", expected: "nothing", found: "nothing", fits: true },
-    ].slice(0, more.length > 0 ? -1 : undefined)
+    if (more.length > 0) return [...rows, ...more]
+    return [...rows, { holder, what: "anything else", expected: "nothing", found: "nothing", fits: true }]
 }
 
 /** The rows as a table of the bench. */
