@@ -1,0 +1,127 @@
+import { createECDH } from "node:crypto"
+import { existsSync, readdirSync, readFileSync, statSync } from "node:fs"
+import { join } from "node:path"
+import { Held } from "../../firmware/core/inventory.ts"
+import { parseCertificate } from "../../firmware/core/x509.ts"
+import type { ChipBench } from "../chips/bench.ts"
+import { readPem } from "../pki/pem.ts"
+import type { Holding } from "./holdings.ts"
+import { type Cell, expected, type Matrix, unexpected } from "./report.ts"
+import { type Find, privateOctets, type Secret, scan } from "./scan.ts"
+
+/** A device whose memories are looked through. */
+export interface Searched {
+    holder: string
+    /** What it must hold: certificates by fingerprint. */
+    holdings: readonly Holding[]
+    /** Its own certificate, DER: the key of it must be in the holder of keys, and there only. */
+    own: Buffer
+    /** Common names of those whose revocation lists it may have, of any day. */
+    listsOf: readonly string[]
+    /** Memories by name, and the slots of the secure element apart. */
+    memories: { name: string; octets: Uint8Array }[]
+    keySlots: Uint8Array[]
+}
+
+/** What no memory of any device may hold: the private keys of the PKI in this folder, by the name of their party. */
+export function privateKeysOf(pki: string): Secret[] {
+    return filesBelow(pki, "key.pem").map(path => ({
+        name: `private key of ${path.slice(pki.length + 1, -"/key.pem".length)}`,
+        octets: privateOctets(readFileSync(path, "utf8")),
+    }))
+}
+
+/** Every certificate of the PKI, DER. */
+export function certificatesOf(pki: string): Buffer[] {
+    return filesBelow(pki, "cert.pem").map(path => readPem(readFileSync(path, "utf8"))[0].der)
+}
+
+/** FRAM and secure element of a board, as they are at this moment. */
+export function memoriesOf({ fram, secureElement }: ChipBench): Pick<Searched, "memories" | "keySlots"> {
+    const { config, otp, slots } = JSON.parse(Buffer.from(secureElement.save!()).toString("utf8"))
+    const parts: [string, string[]][] = [
+        ["secure element, slots 8 to 15", slots.slice(8)],
+        ["secure element, configuration and OTP", [config, otp]],
+    ]
+    return {
+        memories: [
+            { name: "FRAM, 128 KB", octets: fram.memory },
+            ...parts.map(([name, hex]) => ({ name, octets: Buffer.from(hex.join(""), "hex") })),
+        ],
+        keySlots: slots.slice(0, 8).map((slot: string) => Buffer.from(slot, "hex")),
+    }
+}
+
+/**
+ * The second proof: whatever the devices say, their memories are looked through. In each memory there may be the
+ * certificates that the holder must have, lists of those it asks about, and nothing else of the kind; the key of its
+ * own certificate is in slot 0 of its element; and no memory has a private key of another, or a `secret` at all.
+ */
+export function memoryMatrix(searched: readonly Searched[], pki: string, secrets: readonly Secret[]): Matrix {
+    const certificates = certificatesOf(pki)
+    const own = searched.flatMap(({ holder, keySlots }) =>
+        keySlots
+            .map((slot, i) => ({ name: `key in slot ${i} of ${holder}`, octets: Buffer.from(slot).subarray(4, 36) }))
+            .filter(({ octets }) => octets.some(octet => octet !== octets[0])),
+    )
+    const banned = [...privateKeysOf(pki), ...own, ...secrets]
+    const rows = searched.flatMap(device => [
+        ...device.memories.map(({ name, octets }) => ({
+            names: [device.holder, name],
+            cells: [judge(device, scan(octets, certificates, banned))],
+        })),
+        { names: [device.holder, "secure element, slot 0"], cells: [judgeKey(device)] },
+        { names: [device.holder, "secure element, slots 0 to 7"], cells: [judgeSlots(device, pki)] },
+    ])
+    return { title: "What is in their memories", head: ["holder", "memory", "found"], rows }
+}
+
+function judge(device: Searched, finds: readonly Find[]): Cell {
+    const wanted = new Set(device.holdings.filter(({ kind }) => kind < Held.RevocationList).map(({ id }) => id))
+    const wrong = finds.filter(({ kind, name, fingerprint }) =>
+        kind === "certificate"
+            ? !wanted.has(fingerprint!)
+            : kind !== "revocation list" || !device.listsOf.includes(name),
+    )
+    const count = (kind: Find["kind"]) => finds.filter(each => each.kind === kind).length
+    const lists = count("revocation list")
+    const text = finds.length > 0 ? `${count("certificate")} certificates, ${lists} revocation lists` : "nothing"
+    if (wrong.length === 0) return expected(text)
+    const said = wrong.map(({ kind, name, at }) => `${kind} (${name}) at 0x${at.toString(16)}`)
+    return unexpected(text, `found ${said.join("; ")}`)
+}
+
+function judgeKey({ own, keySlots }: Searched): Cell {
+    const key = parseCertificate(own).publicKey
+    return publicOf(keySlots[0])?.equals(key)
+        ? expected("the key of its certificate")
+        : unexpected("another key", "slot 0 must hold the key of the device's own certificate")
+}
+
+/** Nobody else's key is in a slot, at least none of the PKI. */
+function judgeSlots({ keySlots }: Searched, pki: string): Cell {
+    const used = keySlots.filter(slot => publicOf(slot)).length
+    const foreign = privateKeysOf(pki).filter(({ octets }) => keySlots.some(slot => Buffer.from(slot).includes(octets)))
+    if (foreign.length > 0) return unexpected("a foreign key", foreign.map(({ name }) => name).join(", "))
+    return expected(`${used} keys of its own`)
+}
+
+/** X|Y of the private key in a slot; undefined where there is none. */
+function publicOf(slot: Uint8Array): Buffer | undefined {
+    const key = Buffer.from(slot).subarray(4, 36)
+    if (key.length < 32 || key.every(octet => octet === key[0])) return undefined
+    const pair = createECDH("prime256v1")
+    pair.setPrivateKey(key)
+    return pair.getPublicKey().subarray(1)
+}
+
+function filesBelow(folder: string, name: string): string[] {
+    if (!existsSync(folder)) return []
+    return readdirSync(folder)
+        .sort()
+        .flatMap(each => {
+            const path = join(folder, each)
+            if (statSync(path).isDirectory()) return filesBelow(path, name)
+            return each === name ? [path] : []
+        })
+}
