@@ -121,7 +121,7 @@ test("meters that answer a search in the same slot lose nothing but that round",
 
 test("the MUC finds both meters of its line by itself", async () => {
     await peer.listen()
-    await desk.startMuc(`127.0.0.1:${peer.port}`)
+    await desk.startMuc({ uplink: `127.0.0.1:${peer.port}` })
     let found: string[] = []
     for (let i = 0; i < 60 && found.length < 2; ++i) {
         await desk.world.runFor(1000)

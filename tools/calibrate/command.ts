@@ -1,7 +1,5 @@
-import { existsSync, mkdirSync, rmSync } from "node:fs"
-import { readFile } from "node:fs/promises"
+import { existsSync, rmSync } from "node:fs"
 import { join } from "node:path"
-import { createInterface } from "node:readline/promises"
 import { readArgs, UsageError } from "../cli/usage.ts"
 import { replaceFile } from "../pki/files.ts"
 import { readPassphrase } from "../pki/passphrase.ts"
@@ -12,6 +10,7 @@ import { judgeWith } from "./judge.ts"
 import type { CalibrationProtocol } from "./protocol.ts"
 import { fingerprint, protocolPage } from "./protocol.ts"
 import { type ReferenceSource, referenceFromFile } from "./reference.ts"
+import { confirm, makeWritable, question, readPartial } from "./session.ts"
 import { calibrateMeter, serverIdOf } from "./station.ts"
 
 export const help = `plomb calibrate: the calibration station
@@ -143,7 +142,7 @@ async function runBatch(rows: BatchRow[], options: Options): Promise<number> {
 
 async function calibrateOne(row: BatchRow, options: Options): Promise<CalibrationProtocol> {
     const stem = join(options.out, serverIdOf(row.serial))
-    const earlier = await readPartial(`${stem}.partial.json`)
+    const earlier = await readPartial<CalibrationProtocol>(`${stem}.partial.json`)
     const certifier = certifierOf(options.pki, options.passphrase)
     const board = await openBoard(row.board, {
         serial: row.serial,
@@ -154,7 +153,10 @@ async function calibrateOne(row: BatchRow, options: Options): Promise<Calibratio
         const found = await board.meter.identify()
         say(options, `meter found: ${found.serial ? `serial ${found.serial}, ` : ""}${standing[found.step]}`)
         if (found.step < 5 && !options.yes) {
-            await confirm("Two steps are final: the key holder's configuration is locked, and calibration is closed.")
+            await confirm(
+                "Two steps are final: the key holder's configuration is locked, and calibration is closed.",
+                stopping,
+            )
             options.yes = true
         }
         const protocol = await calibrateMeter({
@@ -198,49 +200,11 @@ async function calibrateOne(row: BatchRow, options: Options): Promise<Calibratio
 /** Steps in words, as `identify` counts them. */
 const standing = ["bare", "produced", "adjusted", "key made", "certified", "calibrated"]
 
-/** Where protocols go is found out before a meter is touched. */
-function makeWritable(folder: string): void {
-    const probe = join(folder, `.${process.pid}.probe`)
-    try {
-        mkdirSync(folder, { recursive: true })
-        replaceFile(probe, "")
-        rmSync(probe)
-    } catch (error) {
-        throw new Error(`--out ${folder} can not be written (${(error as NodeJS.ErrnoException).code})`)
-    }
-}
-
-async function readPartial(path: string): Promise<Partial<CalibrationProtocol> | undefined> {
-    if (!existsSync(path)) return undefined
-    try {
-        return JSON.parse(await readFile(path, "utf8"))
-    } catch {
-        throw new Error(`${path} is damaged: remove it, the meter keeps its own count of the steps`)
-    }
-}
-
 function say(options: Options, text: string): void {
     if (!options.json) console.log(text)
 }
 
-async function question(text: string): Promise<string> {
-    if (!process.stdin.isTTY) throw new Error(`${text} Nobody is here to answer: pass --yes`)
-    // On standard error: standard output may be a JSON file's.
-    const terminal = createInterface({ input: process.stdin, output: process.stderr })
-    terminal.once("SIGINT", () => stopping.abort())
-    try {
-        return await terminal.question(text, { signal: stopping.signal })
-    } finally {
-        terminal.close()
-    }
-}
-
-async function confirm(text: string): Promise<void> {
-    const answer = await question(`${text} Go on? [y/N] `)
-    if (!/^y(es)?$/i.test(answer.trim())) throw new Error("stopped before anything was changed")
-}
-
 async function pause(text: string, options: Options): Promise<void> {
     if (options.yes && !process.stdin.isTTY) say(options, `    ${text}`)
-    else await question(`    ${text} Then press Enter. `)
+    else await question(`    ${text} Then press Enter. `, stopping)
 }

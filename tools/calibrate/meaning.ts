@@ -9,6 +9,12 @@ const sentences: Record<number, string> = {
     [Code.ChainExpired]: "by this station's clock the calibration authority's certificates are past their time",
     [Code.ChainNotYetValid]: "by this station's clock the certificates are not valid yet: look at its date",
     [Code.CertificateForOtherKey]: "the certificate is for another key than the one it holds",
+    [Code.CertificateForOtherName]: "the certificate names another device",
+    [Code.RoleMismatch]: "a certificate has not the role that its place asks for: is this the PKI's own?",
+    [Code.ChainIssuer]: "a certificate was not issued under the anchor that it was produced with",
+    [Code.TimeNotTrusted]: "its clock has stopped: look at its battery",
+    [Code.TooManyKeys]: "it has no room for another key",
+    [Code.InstallationIncomplete]: "a key or the password is still to be brought",
     [Code.BusStuck]: "its I2C bus is held: look for a short or a part without supply",
     [Code.PartMismatch]: "another part answers at this address",
     [Code.ReadBackMismatch]: "a part does not keep what is written to it",
@@ -24,6 +30,7 @@ const sentences: Record<number, string> = {
     [Code.RecordDamaged]: "a record in its memory is damaged",
     [Code.KeyAbsent]: "it holds no key",
     [Code.Busy]: "it is busy: run the same command again",
+    [Code.AlreadyInstalled]: "it is installed, and opening it again needs an order of an authority",
     [Code.AlreadyCalibrated]: "it is calibrated, and calibration is closed",
 }
 

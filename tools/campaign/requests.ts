@@ -60,7 +60,7 @@ async function bombard(folder: string, count: number, seed: number): Promise<Out
     const uplink = await HeadEnd.listen()
     try {
         await desk.start()
-        await desk.startMuc(`127.0.0.1:${uplink.port}`)
+        await desk.startMuc({ uplink: `127.0.0.1:${uplink.port}` })
         const meter = desk.meters[0].board
         const muc = desk.muc!.board
         await world.runUntil(() => muc.log.some(line => line.includes("found 1")) && uplink.connected(), 60_000)

@@ -25,7 +25,12 @@ export const commands: Command[] = [
     lazy("run", "run one board of an image in the stock VM, in the foreground"),
     lazy("desk", "run calibrated meters and a MUC on one RS-485 line in the VM, in the foreground"),
     lazy("calibrate", "the calibration station: key made inside, certificate in, element locked, test reading"),
+    lazy(
+        "commission",
+        "production and installation of a MUC: key made inside, certificate in, element locked, keys in",
+    ),
     lazy("pki", "make and show the parties, their keys and certificates; revoke"),
+    lazy("directory", "the authentication directory (LDAPv3): serve one, publish certificates and lists, look them up"),
     lazy("headend", "accept MUCs, pull readings, store evidence"),
     lazy("verify", "judge stored evidence offline, as a list of findings"),
     lazy("decode", "decode a telegram to JSON"),

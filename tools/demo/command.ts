@@ -76,7 +76,9 @@ export async function run(args: string[]): Promise<number> {
 
         step("Calibration: the meter makes its key inside a secure element, where it stays")
         const { port } = await headEnd.listen(0)
-        const protocol = await calibrate(desk, source, pki, values.verbose!, () => desk.startMuc(`127.0.0.1:${port}`))
+        const protocol = await calibrate(desk, source, pki, values.verbose!, () =>
+            desk.startMuc({ uplink: `127.0.0.1:${port}` }),
+        )
         const page = join(folder, "calibration.html")
         writeFileSync(page, protocolPage(protocol))
         say(`meter ${protocol.serverId}, protected by: ${protocol.keyProtection}`)

@@ -47,7 +47,7 @@ export async function run(args: string[]): Promise<number> {
     process.once("SIGTERM", interrupt)
     try {
         await desk.start()
-        await desk.startMuc(values.uplink)
+        await desk.startMuc({ uplink: values.uplink })
         const untilMs = desk.world.elapsedMs() + 1000 * seconds
         await desk.world.runUntil(() => stop || desk.world.elapsedMs() >= untilMs, Number.POSITIVE_INFINITY)
         return 0

@@ -1,11 +1,12 @@
 import { join } from "node:path"
 import type { JDBus } from "jacdac-ts"
 import { ensureBuilt } from "../build/build.ts"
-import { callOver, findBoard, LinkError } from "../calibrate/link.ts"
+import { type Call, callOver, findBoard, LinkError, meterTarget, type Target } from "../calibrate/link.ts"
 import { MeterUnderCalibration } from "../calibrate/meter.ts"
 import { type ChipBench, type MeterBench, meterBench, mucBench } from "../chips/bench.ts"
 import type { LoadSource } from "../chips/load-source.ts"
 import { Rs485Wire } from "../chips/rs485-wire.ts"
+import { MucUnderInstallation, mucTarget } from "../commission/muc.ts"
 import { Board } from "../vm/board.ts"
 import { openBoardBus } from "../vm/jacdac.ts"
 import { World, type WorldOptions } from "../vm/world.ts"
@@ -15,6 +16,26 @@ export interface DeskMeter {
     board: Board
     bench: MeterBench
     serial: number
+}
+
+/** A MUC that is put on the desk. */
+export interface DeskMucOptions {
+    /** Where its uplink goes, "host:port"; nowhere if empty. */
+    uplink: string
+    /** Serial number of the board, 1 by default. */
+    serial?: number
+    /** Further settings, as "directory". */
+    settings?: Record<string, string>
+}
+
+/** The device identifier of the MUC board with this serial number, in the VM. */
+export function mucDeviceId(serial: number): string {
+    return `504c4d43${serial.toString(16).padStart(8, "0")}`
+}
+
+/** Server id of the MUC with this serial number, in the VM (firmware/muc/identity.ts). */
+export function mucServerId(serial: number): string {
+    return `05${mucDeviceId(serial).slice(4)}`
 }
 
 /** What stands on the desk; everything else is at its default. */
@@ -76,35 +97,50 @@ export class Desk {
         for (const { board } of this.meters) await board.powerOn()
     }
 
-    /** Puts a MUC on the line whose uplink goes to `host:port`, and powers it. */
-    async startMuc(uplink: string): Promise<void> {
+    /** Puts a MUC on the line and powers it. */
+    async startMuc({ uplink, serial = 1, settings }: DeskMucOptions): Promise<void> {
         const { image } = await ensureBuilt("muc", "vm")
-        const stateDir = this.options.state && join(this.options.state, "muc")
-        const bench = mucBench({ clock: this.world, serial: 1, stateDir, wire: this.wire })
-        const onLog = (line: string) => this.options.onLog?.("muc", line)
-        const settings = { uplink }
-        const board = new Board({ image, world: this.world, bus: bench.bus, parts: [bench], settings, onLog })
+        const stateDir = this.options.state && join(this.options.state, `muc-${serial}`)
+        const bench = mucBench({ clock: this.world, serial, stateDir, wire: this.wire })
+        const board = new Board({
+            image,
+            world: this.world,
+            deviceId: mucDeviceId(serial),
+            bus: bench.bus,
+            parts: [bench],
+            settings: { uplink, ...settings },
+            onLog: line => this.options.onLog?.("muc", line),
+        })
         this.muc = { board, bench }
         await board.powerOn()
     }
 
     /** The Jacdac link of one meter, and its calibration service. Real clock only. */
     async calibrationLink(index = 0): Promise<{ bus: JDBus; meter: MeterUnderCalibration }> {
-        const { board } = this.meters[index]
+        const { bus, call } = await this.link(this.meters[index].board, meterTarget)
+        return { bus, meter: new MeterUnderCalibration(call) }
+    }
+
+    /** The Jacdac link of the MUC, and its installation service. Real clock only. */
+    async mucLink(): Promise<{ bus: JDBus; muc: MucUnderInstallation }> {
+        const { bus, call } = await this.link(this.muc!.board, mucTarget)
+        return { bus, muc: new MucUnderInstallation(call) }
+    }
+
+    private async link(board: Board, target: Target): Promise<{ bus: JDBus; call: Call }> {
         const stopped = board.exited.then(({ message }) => {
             const told = board.log.filter(line => /E\d{4}/.test(line)).pop() ?? ""
-            throw new LinkError(`the meter stopped: ${message} ${told}`.trimEnd())
+            throw new LinkError(`the ${target.board} stopped: ${message} ${told}`.trimEnd())
         })
-        // It counts while something is asked of the meter.
+        // It counts while something is asked of the board.
         stopped.catch(() => {})
         const bus = await openBoardBus(this.world, [board])
-        await Promise.race([findBoard(bus, 10_000), stopped]).catch(error => {
+        await Promise.race([findBoard(bus, 10_000, target), stopped]).catch(error => {
             bus.dispose()
             throw error
         })
-        const call = callOver(bus)
-        const meter = new MeterUnderCalibration((...words) => Promise.race([call(...words), stopped]))
-        return { bus, meter }
+        const call = callOver(bus, target)
+        return { bus, call: (...words) => Promise.race([call(...words), stopped]) }
     }
 
     /** Takes the power away and keeps what the parts keep. */

@@ -29,7 +29,7 @@ async function lowest(variant: string): Promise<{ meter: number; muc: number }> 
         try {
             await desk.start()
             const { port } = await headEnd.listen(0)
-            await desk.startMuc(`127.0.0.1:${port}`)
+            await desk.startMuc({ uplink: `127.0.0.1:${port}` })
             await headEnd.waitForMeter(serverIdOf(serial), 60_000)
             const boards: [keyof typeof least, Board | undefined][] = [
                 ["meter", desk.meters[0].board],
