@@ -9,6 +9,8 @@ import type { Holding } from "./holdings.ts"
 import { type Cell, expected, type Matrix, unexpected } from "./report.ts"
 import { type Find, privateOctets, type Secret, scan } from "./scan.ts"
 
+const fram = "FRAM, 128 KB"
+
 /** A device whose memories are looked through. */
 export interface Searched {
     holder: string
@@ -21,6 +23,13 @@ export interface Searched {
     /** Memories by name, and the slots of the secure element apart. */
     memories: { name: string; octets: Uint8Array }[]
     keySlots: Uint8Array[]
+}
+
+/** A symmetric key or a password: nobody holds it but `holder`, and that one only in this part of its FRAM. */
+export interface Kept extends Secret {
+    holder?: string
+    from?: number
+    to?: number
 }
 
 /** What no memory of any device may hold: the private keys of the PKI in this folder, by the name of their party. */
@@ -37,15 +46,15 @@ export function certificatesOf(pki: string): Buffer[] {
 }
 
 /** FRAM and secure element of a board, as they are at this moment. */
-export function memoriesOf({ fram, secureElement }: ChipBench): Pick<Searched, "memories" | "keySlots"> {
-    const { config, otp, slots } = JSON.parse(Buffer.from(secureElement.save!()).toString("utf8"))
+export function memoriesOf(bench: ChipBench): Pick<Searched, "memories" | "keySlots"> {
+    const { config, otp, slots } = JSON.parse(Buffer.from(bench.secureElement.save()).toString("utf8"))
     const parts: [string, string[]][] = [
         ["secure element, slots 8 to 15", slots.slice(8)],
         ["secure element, configuration and OTP", [config, otp]],
     ]
     return {
         memories: [
-            { name: "FRAM, 128 KB", octets: fram.memory },
+            { name: fram, octets: bench.fram.memory },
             ...parts.map(([name, hex]) => ({ name, octets: Buffer.from(hex.join(""), "hex") })),
         ],
         keySlots: slots.slice(0, 8).map((slot: string) => Buffer.from(slot, "hex")),
@@ -57,7 +66,7 @@ export function memoriesOf({ fram, secureElement }: ChipBench): Pick<Searched, "
  * certificates that the holder must have, lists of those it asks about, and nothing else of the kind; the key of its
  * own certificate is in slot 0 of its element; and no memory has a private key of another, or a `secret` at all.
  */
-export function memoryMatrix(searched: readonly Searched[], pki: string, secrets: readonly Secret[]): Matrix {
+export function memoryMatrix(searched: readonly Searched[], pki: string, secrets: readonly Kept[]): Matrix {
     const certificates = certificatesOf(pki)
     const own = searched.flatMap(({ holder, keySlots }) =>
         keySlots
@@ -68,7 +77,7 @@ export function memoryMatrix(searched: readonly Searched[], pki: string, secrets
     const rows = searched.flatMap(device => [
         ...device.memories.map(({ name, octets }) => ({
             names: [device.holder, name],
-            cells: [judge(device, scan(octets, certificates, banned))],
+            cells: [judge(device, name, scan(octets, certificates, banned), secrets)],
         })),
         { names: [device.holder, "secure element, slot 0"], cells: [judgeKey(device)] },
         { names: [device.holder, "secure element, slots 0 to 7"], cells: [judgeSlots(device, pki)] },
@@ -76,19 +85,29 @@ export function memoryMatrix(searched: readonly Searched[], pki: string, secrets
     return { title: "What is in their memories", head: ["holder", "memory", "found"], rows }
 }
 
-function judge(device: Searched, finds: readonly Find[]): Cell {
+function judge(device: Searched, memory: string, finds: readonly Find[], secrets: readonly Kept[]): Cell {
+    const inFram = memory === fram
+    const mine = inFram ? secrets.filter(({ holder }) => holder === device.holder) : []
+    const inPlace = ({ name, at }: Find) =>
+        mine.some(each => each.name === name && at >= each.from! && at + each.octets.length <= each.to!)
     const wanted = new Set(device.holdings.filter(({ kind }) => kind < Held.RevocationList).map(({ id }) => id))
-    const wrong = finds.filter(({ kind, name, fingerprint }) =>
-        kind === "certificate"
-            ? !wanted.has(fingerprint!)
-            : kind !== "revocation list" || !device.listsOf.includes(name),
-    )
+    const wrong = finds.filter(find => {
+        if (find.kind === "certificate") return !wanted.has(find.fingerprint!)
+        if (find.kind === "revocation list") return !device.listsOf.includes(find.name)
+        return find.kind !== "secret" || !inPlace(find)
+    })
+    const missing = [
+        ...(inFram ? [...wanted].filter(id => !finds.some(({ fingerprint }) => fingerprint === id)) : []),
+        ...mine.map(({ name }) => name).filter(name => !finds.some(find => find.name === name && inPlace(find))),
+    ]
     const count = (kind: Find["kind"]) => finds.filter(each => each.kind === kind).length
     const lists = count("revocation list")
-    const text = finds.length > 0 ? `${count("certificate")} certificates, ${lists} revocation lists` : "nothing"
-    if (wrong.length === 0) return expected(text)
+    const keys = mine.length > 0 ? `, ${mine.length} symmetric secrets in their place` : ""
+    const text = finds.length > 0 ? `${count("certificate")} certificates, ${lists} revocation lists${keys}` : "nothing"
+    if (wrong.length + missing.length === 0) return expected(text)
     const said = wrong.map(({ kind, name, at }) => `${kind} (${name}) at 0x${at.toString(16)}`)
-    return unexpected(text, `found ${said.join("; ")}`)
+    const missed = missing.map(each => `not found: ${each}`)
+    return unexpected(text, [...said, ...missed].join("; "))
 }
 
 function judgeKey({ own, keySlots }: Searched): Cell {
