@@ -203,7 +203,7 @@ export class TlsClient extends Handshake {
                 this.peer = session.peer
                 this.until = session.untilSeconds
             } else this.schedule = new KeySchedule(zeros)
-            this.session = undefined
+            if (!this.resumed) this.session = undefined
             this.startHandshakeKeys(this.agree(share))
             this.step = dueEncryptedExtensions
         }
@@ -272,6 +272,11 @@ export class TlsClient extends Handshake {
         this.sendFlight()
         this.resumption = this.startClientKeys()
         this.step = dueTickets
+        // A session that held may serve again: node:tls gives no new ticket for it
+        const sessions = this.settings.sessions
+        const session = this.session
+        this.session = undefined
+        if (sessions && session) sessions.keep(this.sessionKey(), session)
     }
 
     /** NewSessionTicket (RFC 8446 4.6.1). */

@@ -1,6 +1,6 @@
 import type { Certificate } from "../core/x509"
 
-/** What resumes a session (RFC 8446 2.2, 4.6.1). Secret, and for one use. */
+/** What resumes a session (RFC 8446 2.2, 4.6.1). Secret. */
 export interface Session {
     ticket: Buffer
     /** 32 octets. */
@@ -13,9 +13,11 @@ export interface Session {
     peer: Certificate
 }
 
-/** A client's sessions, by the peer's "host:port". */
+/**
+ * A client's sessions, by the peer's "host:port". One is taken out for a connection and put back, or a newer one, when that holds:
+ * what fails is not tried twice. (RFC 8446 C.4 would have a new ticket each time against tracking; our certificates name us anyway.)
+ */
 export interface SessionCache {
-    /** Takes a session out; each is used once (RFC 8446 C.4). */
     take(peer: string): Session | undefined
     keep(peer: string, session: Session): void
 }

@@ -1,6 +1,6 @@
 import { createPrivateKey, type KeyObject } from "node:crypto"
 import { once } from "node:events"
-import { connect as connectTcp } from "node:net"
+import type { connect as connectTcp } from "node:net"
 import { verifyChain } from "../../firmware/core/chain"
 import { ecdhP256, generateKeyP256, signP256 } from "../../firmware/core/ecdsa"
 import type { Certificate } from "../../firmware/core/x509"
@@ -15,7 +15,7 @@ import { noon, party, read, type TestParty, type TestPartyOptions } from "./cert
 
 /** ECDHE by the core's own arithmetic. */
 export class TestAgreement implements KeyAgreement {
-    private key = Buffer.alloc(0)
+    private key: Buffer = Buffer.alloc(0)
 
     begin(): Buffer {
         const pair = generateKeyP256()
@@ -58,7 +58,7 @@ export async function tlsParty(...chain: TestParty[]): Promise<TlsParty> {
 /** subjectAltName with names and IPv4 addresses. */
 export function hosts(...names: string[]): x509.Extension {
     return new x509.SubjectAlternativeNameExtension(
-        names.map(value => ({ type: /^[0-9.]+$/.test(value) ? "ip" : "dns", value })),
+        names.map(value => ({ type: /^[0-9.]+$/.test(value) ? ("ip" as const) : ("dns" as const), value })),
     )
 }
 
@@ -144,7 +144,8 @@ export async function carry(
         if (failure !== undefined) return
         try {
             connection.feed(octets as Buffer)
-            for (let data = connection.read(); data; data = connection.read()) received = Buffer.concat([received, data])
+            for (let data = connection.read(); data; data = connection.read())
+                received = Buffer.concat([received, data])
             step(received)
         } catch (error) {
             failure = error
@@ -173,4 +174,3 @@ export function readAll(connection: TlsConnection): Buffer {
     for (let data = connection.read(); data; data = connection.read()) parts.push(data)
     return Buffer.concat(parts)
 }
-
