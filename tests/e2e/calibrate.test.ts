@@ -3,6 +3,7 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest"
 import { main } from "../../tools/cli/main.ts"
+import { Directory } from "../../tools/directory/directory.ts"
 
 const home = process.cwd()
 let folder: string
@@ -59,9 +60,17 @@ describe("plomb calibrate", () => {
         expect(chips("meter-2")).toEqual([])
     }, 60_000)
 
-    it("calibrates, and refuses the meter a second time with one line and nothing changed", async () => {
-        const first = await heard(`${station} --serial 1 --passphrase-file secret --json`)
-        expect(first.error).toBe("")
+    it("calibrates and publishes, and refuses the meter a second time with one line and nothing changed", async () => {
+        writeFileSync("writer", "may write\n")
+        const directory = new Directory({ writerPassword: "may write" })
+        await directory.listen()
+        const to = `--publish ${directory.url} --writer-password-file writer`
+        await heard(`pki publish pki --to ${directory.url} --writer-password-file writer`)
+        const first = await heard(`${station} --serial 1 --passphrase-file secret --json ${to}`)
+        const shown = await heard(`directory show --url ${directory.url} 0a01504c420100000001`)
+        await directory.close()
+        expect(shown.out).toContain("userCertificate;binary: CN=0a01504c420100000001, 2.5.4.5=1")
+        expect(first).toMatchObject({ code: 0, error: "" })
         expect(JSON.parse(first.out)).toMatchObject({ serial: 1, keyProtection: "secure element" })
         const protocols = readdirSync("calibration")
         expect(protocols.sort()).toEqual([
@@ -80,11 +89,11 @@ describe("plomb calibrate", () => {
         expect(other).toMatchObject({ code: 1, error: expect.stringMatching(/a certificate for meter 1 is in force/) })
     }, 60_000)
 
-    it("says of a board without a secure element that its key is not protected", async () => {
-        const { code, out } = await heard(
-            "calibrate --board vm_software --pki pki --yes --serial 3 --passphrase-file secret",
-        )
-        expect(code).toBe(0)
+    it("says of a board without a secure element that its key is not protected, calibrated though not published", async () => {
+        const words = "--yes --serial 3 --passphrase-file secret --publish ldaps://127.0.0.1:1"
+        const { code, out, error } = await heard(`calibrate --board vm_software --pki pki ${words}`)
+        expect(code).toBe(1)
+        expect(error).toMatch(/^plomb calibrate: done, but not published .*meters\/0a01504c420100000003 --to/)
         expect(out).toContain("KEY PROTECTION: NONE")
         const stem = join("calibration", "0a01504c420100000003.calibration")
         expect(JSON.parse(readFileSync(`${stem}.json`, "utf8")).keyProtection).toBe("none")

@@ -3,6 +3,7 @@ import { join } from "node:path"
 import { readArgs, UsageError } from "../cli/usage.ts"
 import { replaceFile } from "../pki/files.ts"
 import { readPassphrase } from "../pki/passphrase.ts"
+import { type PublishTo, publishTo } from "../pki/publish-words.ts"
 import { type BatchRow, isBoard, mostHardware, readBatch, readSerial } from "./batch.ts"
 import { openBoard } from "./boards.ts"
 import { certifierOf, instituteCrls } from "./certifier.ts"
@@ -25,6 +26,8 @@ export const help = `plomb calibrate: the calibration station
   --reference FILE   what the reference standard read at the points gain, phase and proof:
                      {"gain": {"volts": 230.02, "amperes": 5.001, "lagDegrees": 0.1, "hertz": 50}, …}
   --passphrase-env V, --passphrase-file F   of the calibration authority's key
+  --publish URL      puts each meter's certificate into this directory (ldaps: as the calibration authority; with
+                     --writer-password-file F as cn=writer,o=plomb); where that fails, the calibration stands (exit 1)
   --state DIR        chips of VM boards, a folder each (default .plomb/state: meter N in meter-N)
   --yes              do not ask before the steps that can not be undone
   --json             the protocol on standard output, nothing else
@@ -42,6 +45,9 @@ interface Options {
     yes: boolean
     json: boolean
     passphrase?: string
+    publish?: PublishTo
+    /** Server ids whose certificates could not be published. */
+    unpublished: string[]
 }
 
 /** Set by Ctrl-C: the station stops before its next step. */
@@ -62,6 +68,8 @@ export async function run(args: string[]): Promise<number> {
             state: { type: "string" },
             "passphrase-env": { type: "string" },
             "passphrase-file": { type: "string" },
+            publish: { type: "string" },
+            "writer-password-file": { type: "string" },
             yes: { type: "boolean", default: false },
             json: { type: "boolean", default: false },
         },
@@ -76,6 +84,8 @@ export async function run(args: string[]): Promise<number> {
         yes: values.yes!,
         json: values.json!,
         passphrase: readPassphrase(values),
+        publish: publishTo(values.publish, values),
+        unpublished: [],
     }
     if (!existsSync(join(options.pki, "calibration-authority", "cert.pem")))
         throw new UsageError(`there is no PKI in "${options.pki}": make one with plomb pki init ${options.pki}`)
@@ -107,7 +117,7 @@ export async function run(args: string[]): Promise<number> {
         if (values.batch) return await runBatch(rows, options)
         const protocol = await calibrateOne(rows[0], options)
         if (options.json) console.log(JSON.stringify(protocol, null, 4))
-        return 0
+        return options.unpublished.length > 0 ? 1 : 0
     } finally {
         process.off("SIGINT", stop)
     }
@@ -137,7 +147,7 @@ async function runBatch(rows: BatchRow[], options: Options): Promise<number> {
         for (const { serial, result } of open) say(options, `  meter ${serial} ${result}`)
         if (open.length > 0) say(options, "Run the same command again for these.")
     }
-    return open.length === 0 ? 0 : 1
+    return open.length + options.unpublished.length === 0 ? 0 : 1
 }
 
 async function calibrateOne(row: BatchRow, options: Options): Promise<CalibrationProtocol> {
@@ -188,6 +198,7 @@ async function calibrateOne(row: BatchRow, options: Options): Promise<Calibratio
         if (protocol.keyProtection === "none")
             say(options, "  KEY PROTECTION: NONE. The key lies in the meter's memory; every reading says so.")
         say(options, `protocol: ${stem}.calibration.json, to print: ${stem}.calibration.html`)
+        await publish(protocol.serverId, options)
         return protocol
     } catch (error) {
         if (stopping.signal.aborted) throw new Error("stopped; the same command goes on from here")
@@ -195,6 +206,16 @@ async function calibrateOne(row: BatchRow, options: Options): Promise<Calibratio
     } finally {
         await board.close()
     }
+}
+
+/** The calibration stands whatever the directory says. */
+async function publish(serverId: string, options: Options): Promise<void> {
+    const to = options.publish
+    if (!to) return
+    const { publishNew } = await import("../pki/publish.ts")
+    const report = (line: string) => say(options, line)
+    if (!(await publishNew(options.pki, [`meters/${serverId}`], to, "calibrate", report)))
+        options.unpublished.push(serverId)
 }
 
 /** Steps in words, as `identify` counts them. */

@@ -80,6 +80,12 @@ export function partyEntries(folder: string): DirectoryEntry[] {
     )
 }
 
+/** Entry of one party of a PKI folder, by its path: `manufacturer`, `operators/alice`. Throws `PkiError`. */
+export function entryAt(pki: string, path: string): DirectoryEntry {
+    const [folder, name = folder] = path.split("/")
+    return partyEntry(join(pki, path), places[folder] ?? "authorities", name)
+}
+
 function partyEntry(folder: string, container: Container, name: string): DirectoryEntry {
     const issuer = container === "authorities" && issuers.includes(name)
     const own = readDer(join(folder, "cert.pem"), "CERTIFICATE")

@@ -1,4 +1,5 @@
 import { readFileSync, statSync } from "node:fs"
+import { basename } from "node:path"
 import { readArgs, UsageError } from "../cli/usage.ts"
 import { PkiError } from "./files.ts"
 import { initPki, type PkiOptions } from "./init.ts"
@@ -6,6 +7,7 @@ import { issueDevice, issueForRequest, issueWithKey } from "./issue.ts"
 import { roles } from "./parties.ts"
 import { readPassphrase } from "./passphrase.ts"
 import { readPem } from "./pem.ts"
+import { type PublishTo, publishing, publishTo } from "./publish-words.ts"
 import { renew } from "./renew.ts"
 import { renewCrls, revoke } from "./revoke.ts"
 import { fieldLines, readObjects, readTree, treeLines } from "./show.ts"
@@ -27,6 +29,12 @@ plomb pki revoke SERIAL|FILE --in DIR [--reason keyCompromise]
     revokes and signs the issuer's list anew
 plomb pki crl DIR [ISSUER...]
     signs the revocation lists anew; each is good for 90 days
+plomb pki publish DIR [PARTY...] --to URL
+    puts the certificates and lists of all parties, or of these, into an LDAP directory; the same ones are not touched
+--publish URL with issue, renew, revoke and crl
+    does it for what is new; where that fails it is said (exit 1), and what was issued or revoked stands
+    --writer-password-file FILE [--bind DN] (cn=writer,o=plomb) for everything; without it, over ldaps, each authority
+    is known by its certificate and changes its own
 
 Keys are PKCS#8, files of mode 600; with a passphrase they are encrypted (PBES2).`
 
@@ -52,8 +60,10 @@ export async function run(args: string[]): Promise<number> {
             return await runRevoke(rest)
         case "crl":
             return await runCrl(rest)
+        case "publish":
+            return await runPublish(rest)
         default:
-            throw new UsageError(`init, issue, renew, show, revoke or crl, not "${action ?? ""}"`)
+            throw new UsageError(`init, issue, renew, show, revoke, crl or publish, not "${action ?? ""}"`)
     }
 }
 
@@ -70,6 +80,7 @@ async function runIssue(args: string[]): Promise<number> {
         args,
         options: {
             ...common,
+            ...publishing,
             in: { type: "string" },
             csr: { type: "string" },
             "server-id": { type: "string" },
@@ -85,6 +96,7 @@ async function runIssue(args: string[]): Promise<number> {
     const name = device ? need(values["server-id"], "--server-id HEX") : need(values.name, "--name NAME")
     if (role === "meter" && values.csr === undefined) throw new UsageError("a meter makes its own key: give --csr FILE")
     const options = { ...optionsOf(values), hosts: values.host }
+    const to = publishTo(values.publish, values)
     const csr = values.csr === undefined ? undefined : readRequestFile(values.csr)
     const issued = !csr
         ? await issueWithKey(folder, role, name, options)
@@ -92,7 +104,7 @@ async function runIssue(args: string[]): Promise<number> {
           ? await issueDevice(folder, role, csr, name, options)
           : await issueForRequest(folder, role, name, csr, options)
     console.log(`${issued.folder}: certificate ${issued.serial}`)
-    return 0
+    return publish(folder, [`${roles[role].folder}/${basename(issued.folder)}`], to)
 }
 
 async function runRenew(args: string[]): Promise<number> {
@@ -100,6 +112,7 @@ async function runRenew(args: string[]): Promise<number> {
         args,
         options: {
             ...common,
+            ...publishing,
             in: { type: "string" },
             csr: { type: "string" },
             "new-key": { type: "boolean" },
@@ -112,9 +125,10 @@ async function runRenew(args: string[]): Promise<number> {
     if (values["new-key"] && values.csr !== undefined) throw new UsageError("--new-key or --csr, not both")
     const csr = values.csr === undefined ? undefined : readRequestFile(values.csr)
     const options = { ...optionsOf(values), hosts: values.host, newKey: values["new-key"], csr }
+    const to = publishTo(values.publish, values)
     const renewed = await renew(folder, party, options)
     console.log(`${renewed.folder}: certificate ${renewed.serial}`)
-    return 0
+    return publish(folder, [party], to)
 }
 
 function runShow(args: string[]): number {
@@ -137,21 +151,51 @@ function runShow(args: string[]): number {
 async function runRevoke(args: string[]): Promise<number> {
     const { values, positionals } = readArgs({
         args,
-        options: { ...common, in: { type: "string" }, reason: { type: "string", default: "unspecified" } },
+        options: {
+            ...common,
+            ...publishing,
+            in: { type: "string" },
+            reason: { type: "string", default: "unspecified" },
+        },
         allowPositionals: true,
     })
     const which = only(positionals, "a serial number or a certificate's file")
-    const done = await revoke(need(values.in, "--in DIR"), which, values.reason, optionsOf(values))
+    const folder = need(values.in, "--in DIR")
+    const to = publishTo(values.publish, values)
+    const done = await revoke(folder, which, values.reason, optionsOf(values))
     console.log(`revoked ${done.subject} (${done.serial}); list ${done.crlNumber} of ${done.issuer} is signed`)
-    return 0
+    return publish(folder, [done.issuer], to)
 }
 
 async function runCrl(args: string[]): Promise<number> {
-    const { values, positionals } = readArgs({ args, options: common, allowPositionals: true })
+    const { values, positionals } = readArgs({ args, options: { ...common, ...publishing }, allowPositionals: true })
     const [folder, ...names] = positionals
+    const to = publishTo(values.publish, values)
     const renewed = await renewCrls(need(folder, "the PKI's folder"), names, optionsOf(values))
     console.log(`signed the lists of ${renewed.join(", ")}`)
+    return publish(folder, renewed, to)
+}
+
+async function runPublish(args: string[]): Promise<number> {
+    const options = { ...common, ...publishing, to: { type: "string" } } as const
+    const { values, positionals } = readArgs({ args, options, allowPositionals: true })
+    const [folder, ...parties] = positionals
+    need(folder, "the PKI's folder")
+    if (values.publish !== undefined) throw new UsageError("publish takes --to URL")
+    const to = publishTo(need(values.to, "--to URL"), values)!
+    const { publishAll, publishParties } = await import("./publish.ts")
+    const done = parties.length > 0 ? await publishParties(folder, parties, to) : await publishAll(folder, to)
+    for (const { dn, did } of done) if (did !== "unchanged") console.log(`${did} ${dn}`)
+    const written = done.filter(({ did }) => did !== "unchanged").length
+    console.log(`${written} written, ${done.length - written} unchanged`)
     return 0
+}
+
+/** What is issued is issued: a directory that can not be reached is told, and makes the exit code 1. */
+async function publish(folder: string, parties: string[], to: PublishTo | undefined): Promise<number> {
+    if (!to) return 0
+    const { publishNew } = await import("./publish.ts")
+    return (await publishNew(folder, parties, to, "pki", line => console.log(line))) ? 0 : 1
 }
 
 function only(positionals: string[], what: string): string {
