@@ -113,7 +113,8 @@ class CalibrationServer extends Server implements ds.CalibrationServerSpec {
 
     fetch(offset: number): [number, Buffer] {
         const left = this.prepared.length - offset
-        if (left < 0) return [Code.OutOfRange, Buffer.alloc(0)]
+        // Also where a packet came without its offset.
+        if (!(left >= 0)) return [Code.OutOfRange, Buffer.alloc(0)]
         return [0, cut(this.prepared, offset, Math.min(left, partSize))]
     }
 

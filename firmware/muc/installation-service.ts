@@ -114,7 +114,8 @@ class InstallationServer extends Server implements ds.InstallationServerSpec {
 
     fetch(offset: number): [number, Buffer] {
         const left = this.prepared.length - offset
-        if (left < 0) return [Code.OutOfRange, Buffer.alloc(0)]
+        // Also where a packet came without its offset.
+        if (!(left >= 0)) return [Code.OutOfRange, Buffer.alloc(0)]
         return [0, cut(this.prepared, offset, Math.min(left, partSize))]
     }
 

@@ -53,6 +53,12 @@ export const campaigns: Campaign[] = [
         load: () => import("./calibration.ts"),
     },
     {
+        name: "commissioning",
+        summary: "the same for production and installation of a MUC",
+        count: { node: 1000, vm: 1000 },
+        load: () => import("./commissioning.ts"),
+    },
+    {
         name: "requests",
         summary:
             "hostile requests by line and TCP to a meter and a MUC in the VM: no panic, heap stable, still answering",
