@@ -1,6 +1,6 @@
 import { CURRENT_DATA, LOAD_PROFILE } from "../../firmware/core/signed-list.ts"
 import { closeReq, getListReq, openReq } from "../../firmware/core/sml-messages.ts"
-import { activeMetersPath, certificateChainPath } from "../../firmware/core/sml-parameter.ts"
+import { activeMetersPath, certificateChainPath, inventoryPath } from "../../firmware/core/sml-parameter.ts"
 import { parameterRequest } from "../../firmware/core/sml-request.ts"
 import { GET_PROFILE_LIST_REQ } from "../../firmware/core/sml-tables.ts"
 import { writeFile } from "../../firmware/core/sml-transport.ts"
@@ -23,6 +23,11 @@ export function metersRequest(requestId: Buffer): Buffer {
 /** The meter's certificate chain. */
 export function chainRequest(requestId: Buffer, serverId: Buffer): Buffer {
     return parameterRequest(requestId, serverId, certificateChainPath)
+}
+
+/** What the meter, or the MUC, holds. */
+export function inventoryRequest(requestId: Buffer, serverId: Buffer): Buffer {
+    return parameterRequest(requestId, serverId, inventoryPath)
 }
 
 /** A signed list made now; or, with `pagination`, one that the meter made before and still keeps. */
