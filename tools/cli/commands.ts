@@ -32,6 +32,7 @@ export const commands: Command[] = [
     lazy("pki", "make and show the parties, their keys and certificates; revoke"),
     lazy("directory", "the authentication directory (LDAPv3): serve one, publish certificates and lists, look them up"),
     lazy("headend", "accept MUCs, pull readings, store evidence"),
+    lazy("concentrator", "between MUCs and providers: relay, and collect, keep and deliver"),
     lazy("verify", "judge stored evidence offline, as a list of findings"),
     lazy("decode", "decode a telegram to JSON"),
     lazy("vectors", "run public test vectors through the core, in Node or in the VM"),

@@ -23,7 +23,7 @@ kept apart in DIR/SERVERID/refused. A reading lost on the way is fetched again b
 ${tlsHelp}
                  (those of the institute's side go into the evidence)
   --anchor PEM   certificate of the institute; without it no reading is called proof
-  --every N      pull every meter each N seconds (default 60)
+  --every N      pull every meter each N seconds (default 60), but those that a concentrator collects from
   --once         pull every meter once and end: exit code 0 if all were proof
   --meter ID     only this meter (hex)
   --profile F..T also the signed 15-minute rows from F to T (ISO 8601 with zone)
@@ -130,7 +130,11 @@ export async function run(args: string[]): Promise<number> {
 
     async function pullAll(): Promise<void> {
         const wanted = values.meter?.toLowerCase()
-        const meters = headEnd.meters().filter(({ serverId }) => !wanted || serverId === wanted)
+        const collecting = values.once || wanted ? [] : headEnd.collecting()
+        const meters = headEnd
+            .meters()
+            .filter(({ serverId }) => !wanted || serverId === wanted)
+            .filter(({ concentrator }) => !concentrator || !collecting.includes(concentrator))
         await Promise.all(
             meters.map(async ({ serverId }) => {
                 try {

@@ -1,12 +1,15 @@
 import { EventEmitter } from "node:events"
 import { rmSync } from "node:fs"
+import { type HeldItem, readItem } from "../../firmware/core/inventory.ts"
 import { Role } from "../../firmware/core/x509-role.ts"
 import type { Evidence } from "../evidence/format.ts"
 import type { TlsSettings } from "../tls/settings.ts"
+import { acknowledge, type CollectedEntry, readCollected } from "./collected.ts"
+import type { PeerConnection } from "./connection.ts"
 import { crlsOf } from "./crls.ts"
 import { Hub, type KnownMeter } from "./hub.ts"
-import { chainRequest, listRequest, profileRequest } from "./requests.ts"
-import { ExchangeError, treeValues } from "./responses.ts"
+import { chainRequest, inventoryRequest, listRequest, profileRequest } from "./requests.ts"
+import { ExchangeError, type Response, readResponse, treeValues } from "./responses.ts"
 import { EvidenceStore, type StoredReading } from "./store.ts"
 
 /** How a head-end works; times in milliseconds. */
@@ -28,11 +31,14 @@ export interface HeadEndOptions {
     /** How often a MUC without meters is asked again, and one with meters whether it is still there. */
     refreshMs?: number
     pingMs?: number
+    /** How often a concentrator is asked whether it has collected more. */
+    drainMs?: number
     /** Most MUCs and concentrators connected at once. */
     most?: number
 }
 
 const maxCertificates = 8
+const maxHeld = 64
 /** Most readings missed by a lost answer that are fetched after one reading. */
 const maxRecovered = 16
 
@@ -40,6 +46,12 @@ function hasBadSignature({ verdicts }: StoredReading): boolean {
     return verdicts.some(({ findings }) =>
         findings.some(({ check, result }) => check === "signature" && result === "failed"),
     )
+}
+
+/** A meter that cannot be reached has no chain to show now: the reading is stored without. */
+function nothing(error: unknown): string[] {
+    if (!(error instanceof ExchangeError)) throw error
+    return []
 }
 
 function pemOf(der: Buffer): string {
@@ -55,6 +67,8 @@ export class HeadEnd extends EventEmitter {
     private readonly hub: Hub
     private readonly store: EvidenceStore
     private readonly options: Required<Omit<HeadEndOptions, "tls">>
+    private readonly standing = new Set<string>()
+    private readonly recovering = new Set<string>()
 
     constructor({ tls, ...options }: HeadEndOptions) {
         super()
@@ -67,11 +81,13 @@ export class HeadEnd extends EventEmitter {
             pauseMs: 500,
             refreshMs: 2000,
             pingMs: 60_000,
+            drainMs: 2000,
             most: 1000,
             ...options,
         }
         this.store = new EvidenceStore(this.options.store, this.options.anchors)
         this.hub = new Hub({ ...this.options, tls, roles: [Role.muc, Role.concentrator] })
+        this.hub.on("concentrator", connection => void this.drain(connection))
         for (const event of ["muc", "gone", "log"]) this.hub.on(event, what => this.emit(event, what))
     }
 
@@ -123,6 +139,17 @@ export class HeadEnd extends EventEmitter {
         return files
     }
 
+    /** Concentrators that collect by standing order: their meters need not be pulled. */
+    collecting(): string[] {
+        return [...this.standing]
+    }
+
+    /** What a meter says it holds, or a MUC by its own id. Rejects with `ExchangeError` after the last attempt. */
+    async inventory(serverId: string): Promise<HeldItem[]> {
+        const { response } = await this.hub.ask(serverId.toLowerCase(), [0x0501], inventoryRequest)
+        return treeValues(response, maxHeld).map(readItem)
+    }
+
     /** Stops accepting, ends all connections; what was answered is on disk. */
     close(): Promise<void> {
         return this.hub.close()
@@ -134,6 +161,10 @@ export class HeadEnd extends EventEmitter {
 
     private async fetchChain(serverId: string): Promise<string[]> {
         const { response } = await this.hub.ask(serverId, [0x0501], chainRequest)
+        return this.keepChain(serverId, response)
+    }
+
+    private keepChain(serverId: string, response: Response): string[] {
         const chain = treeValues(response, maxCertificates).map(pemOf)
         if (chain.length > 0) this.store.keepChain(serverId, chain)
         return chain
@@ -148,13 +179,23 @@ export class HeadEnd extends EventEmitter {
         // Before the reading, so that nothing stands between its arrival and the disk.
         const chain = this.store.chain(serverId) ?? (await this.fetchChain(serverId))
         const { raw, request, muc } = await this.hub.ask(serverId, tags, build)
-        const receivedAt = new Date().toISOString()
+        return this.keep(serverId, chain, raw, request, muc)
+    }
+
+    /** Judges and stores an answer that came with these octets. */
+    private async keep(
+        serverId: string,
+        chain: string[],
+        sml: Buffer,
+        request: Buffer,
+        muc: string,
+    ): Promise<StoredReading> {
         const evidence: Evidence = {
-            sml: raw,
+            sml,
             request,
             chain,
             crls: crlsOf(this.options.crls(), [...chain, ...this.options.anchors]),
-            receivedAt,
+            receivedAt: new Date().toISOString(),
             source: { muc, headend: this.options.name },
         }
         let stored = this.store.put(serverId, evidence)
@@ -164,6 +205,70 @@ export class HeadEnd extends EventEmitter {
         this.log(`${stored.duplicate ? "there already" : "stored"}: ${stored.path}`)
         this.emit("reading", stored)
         return stored
+    }
+
+    /**
+     * Takes over what a concentrator has collected, oldest first, for as long as it is connected: each entry is stored
+     * before the stretch is acknowledged, so a break anywhere only makes entries come twice, which the store sees.
+     */
+    private async drain(connection: PeerConnection): Promise<void> {
+        const { timeoutMs, drainMs } = this.options
+        const { id } = connection
+        const exchange = (request: Buffer, requestId: Buffer) =>
+            connection.exchange(request, requestId, timeoutMs, "collected")
+        const touched = new Map<string, StoredReading>()
+        while (this.hub.holds(connection)) {
+            try {
+                const { journal, everySeconds, entries } = await readCollected(id, exchange)
+                if (everySeconds > 0) this.standing.add(id)
+                else this.standing.delete(id)
+                for (const entry of entries) {
+                    const stored = await this.takeOver(id, entry)
+                    if (stored) touched.set(stored.serverId, stored)
+                }
+                if (entries.length > 0) {
+                    await acknowledge(id, journal, entries[entries.length - 1].seq, exchange)
+                    continue
+                }
+                // All is here that was collected: what is missing now was never collected.
+                for (const stored of touched.values()) this.recoverAside(stored)
+                touched.clear()
+            } catch (error) {
+                // The disk may be full: what is not stored is not acknowledged, and comes again.
+                this.log(`concentrator ${id}: ${(error as Error).message}`)
+            }
+            await this.hub.sleep(drainMs)
+        }
+        this.standing.delete(id)
+    }
+
+    /** Without holding up what was collected from other meters. */
+    private recoverAside(stored: StoredReading): void {
+        const { serverId } = stored
+        if (this.recovering.has(serverId)) return
+        this.recovering.add(serverId)
+        this.recover(stored)
+            .catch(error => this.log(`meter ${serverId}: ${error.message}`))
+            .finally(() => this.recovering.delete(serverId))
+    }
+
+    private async takeOver(concentrator: string, entry: CollectedEntry): Promise<StoredReading | undefined> {
+        const { response: raw, request, muc } = entry
+        let serverId = concentrator
+        try {
+            const response = readResponse(raw)
+            serverId = response.serverId.toString("hex")
+            if (response.file.messages.some(({ tag }) => tag === 0x0501)) {
+                this.keepChain(serverId, response)
+                return undefined
+            }
+        } catch (error) {
+            if (!(error instanceof ExchangeError)) throw error
+            // No reading: it is kept among the refused ones of who sent it.
+            this.log(`concentrator ${concentrator}: entry ${entry.seq}: ${error.message}`)
+        }
+        const chain = this.store.chain(serverId) ?? (await this.fetchChain(serverId).catch(nothing))
+        return this.keep(serverId, chain, raw, request, muc)
     }
 
     /** The meter may have a new key since its chain was kept: asks for the chain again. */

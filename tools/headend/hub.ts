@@ -34,6 +34,8 @@ export interface HubOptions {
 export interface KnownMeter {
     serverId: string
     muc: string
+    /** Through which concentrator, if through one. */
+    concentrator?: string
 }
 
 interface Route {
@@ -90,8 +92,14 @@ export class Hub extends EventEmitter {
 
     /** The meters that connected peers have said they reach. */
     meters(): KnownMeter[] {
-        const meters = [...this.routes].map(([serverId, { muc }]) => ({ serverId, muc }))
-        return meters.filter(({ serverId, muc }) => serverId !== muc)
+        return this.everybody().filter(({ serverId, muc }) => serverId !== muc)
+    }
+
+    /** Meters, and MUCs that have some as reachable by themselves. */
+    everybody(): KnownMeter[] {
+        return [...this.routes].map(([serverId, { connection, muc }]) =>
+            connection.id === muc ? { serverId, muc } : { serverId, muc, concentrator: connection.id },
+        )
     }
 
     /** Ids of the connected MUCs and concentrators that have answered. */
@@ -223,11 +231,9 @@ export class Hub extends EventEmitter {
             try {
                 const routes = concentrator ? await this.behind(connection) : await this.own(connection)
                 failures = 0
-                if (this.holds(connection) && routes.length > 0) {
-                    this.enter(connection, routes)
-                    // Spread, so that those who came together are not asked together for ever.
-                    pause = pingMs * (0.75 + Math.random() / 2)
-                }
+                if (this.holds(connection)) this.enter(connection, routes)
+                // Spread, so that those who came together are not asked together for ever.
+                if (routes.length > 0) pause = pingMs * (0.75 + Math.random() / 2)
             } catch (error) {
                 if (!(error instanceof ExchangeError)) throw error
                 this.log(`MUC at ${connection.peer}: ${error.message}`)

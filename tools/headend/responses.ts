@@ -53,21 +53,26 @@ function guarded<T>(read: () => T): T {
     }
 }
 
-/** Throws what an Attention.Res in the file says; the file must hold a message of one of `tags`. */
-export function demandAnswer({ file }: Response, tags: number[]): void {
-    guarded(() => {
-        for (const { tag, body } of file.messages) {
-            if (tag !== 0xff01) continue
-            const [, number, message] = listOf(body, 4, "Attention.Res")
-            const code = octetsOf(file.payload, number, "attentionNo").toString("hex").slice(-4)
-            const text = octetsOf(file.payload, message, "attentionMsg")
-                .toString("utf8")
-                .replace(/[^ -~]/g, "?")
-            const trouble = passing.has(code) ? "not now" : "refused"
-            throw new ExchangeError(trouble, `attention ${code} ${text.slice(0, 100)}`.trim())
-        }
+/** The first Attention.Res of a file: last two octets of its number in hex, and its text. */
+export function readAttention({ file }: Response): { code: string; text: string } | undefined {
+    return guarded(() => {
+        const found = file.messages.find(({ tag }) => tag === 0xff01)
+        if (!found) return undefined
+        const [, number, message] = listOf(found.body, 4, "Attention.Res")
+        const code = octetsOf(file.payload, number, "attentionNo").toString("hex").slice(-4)
+        const text = octetsOf(file.payload, message, "attentionMsg").toString("utf8")
+        return { code, text: text.replace(/[^ -~]/g, "?").slice(0, 100) }
     })
-    if (!file.messages.some(({ tag }) => tags.includes(tag)))
+}
+
+/** Throws what an Attention.Res in the file says; the file must hold a message of one of `tags`. */
+export function demandAnswer(response: Response, tags: number[]): void {
+    const attention = readAttention(response)
+    if (attention) {
+        const trouble = passing.has(attention.code) ? "not now" : "refused"
+        throw new ExchangeError(trouble, `attention ${attention.code} ${attention.text}`.trim())
+    }
+    if (!response.file.messages.some(({ tag }) => tags.includes(tag)))
         throw new ExchangeError("damaged", `no ${tags.map(messageName).join(" or ")} in the answer`)
 }
 
