@@ -151,7 +151,7 @@ export async function carry(
             failure = error
         }
         flush()
-        if (connection.isClosed()) socket.end()
+        if (connection.isClosed() || failure !== undefined) socket.end()
     })
     await once(socket, "close")
     return { received, error: failure }
