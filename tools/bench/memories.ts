@@ -16,8 +16,8 @@ export interface Searched {
     holder: string
     /** What it must hold: certificates by fingerprint. */
     holdings: readonly Holding[]
-    /** Its own certificate, DER: the key of it must be in the holder of keys, and there only. */
-    own: Buffer
+    /** Its own certificate, DER: the key of it must be in slot 0 of its secure element, and there only; absent where it has none. */
+    own?: Buffer
     /** Common names of those whose revocation lists it may have, of any day. */
     listsOf: readonly string[]
     /** Memories by name, and the slots of the secure element apart. */
@@ -79,8 +79,12 @@ export function memoryMatrix(searched: readonly Searched[], pki: string, secrets
             names: [device.holder, name],
             cells: [judge(device, name, scan(octets, certificates, banned), secrets)],
         })),
-        { names: [device.holder, "secure element, slot 0"], cells: [judgeKey(device)] },
-        { names: [device.holder, "secure element, slots 0 to 7"], cells: [judgeSlots(device, pki)] },
+        ...(device.own
+            ? [
+                  { names: [device.holder, "secure element, slot 0"], cells: [judgeKey(device.keySlots, device.own)] },
+                  { names: [device.holder, "secure element, slots 0 to 7"], cells: [judgeSlots(device, pki)] },
+              ]
+            : []),
     ])
     return { title: "What is in their memories", head: ["holder", "memory", "found"], rows }
 }
@@ -110,7 +114,7 @@ function judge(device: Searched, memory: string, finds: readonly Find[], secrets
     return unexpected(text, [...said, ...missed].join("; "))
 }
 
-function judgeKey({ own, keySlots }: Searched): Cell {
+function judgeKey(keySlots: readonly Uint8Array[], own: Buffer): Cell {
     const key = parseCertificate(own).publicKey
     return publicOf(keySlots[0])?.equals(key)
         ? expected("the key of its certificate")

@@ -8,4 +8,10 @@ export interface Scenario {
     load(): Promise<{ run(): Promise<Report> }>
 }
 
-export const scenarios: Scenario[] = []
+export const scenarios: Scenario[] = [
+    {
+        name: "tls-interop",
+        purpose: "TLS 1.3 with OpenSSL, GnuTLS and node:tls: both directions, full and resumed, both suites",
+        load: () => import("./tls-interop.ts"),
+    },
+]

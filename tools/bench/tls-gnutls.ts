@@ -1,4 +1,3 @@
-import { setTimeout as pause } from "node:timers/promises"
 import type { PeerClient, PeerServer, PeerSettings, TlsPeer } from "./tls-peers.ts"
 import { EchoProgram, freePort, versionOf } from "./tls-program.ts"
 
@@ -25,10 +24,15 @@ async function call(port: number, settings: PeerSettings): Promise<PeerClient> {
     words.push("--inline-commands", "--single-key-share", ...common(settings, "client"), "127.0.0.1")
     let program: EchoProgram | undefined
     return {
+        // It ends a connection and resumes it by the same word, so the second connection comes by itself.
         connect: async () => {
-            if (program) program.tell("^resume^\n")
-            program ??= new EchoProgram("gnutls-cli", words, settings, { update: "^rekey1^\n" }, true)
-            await pause(0)
+            program ??= new EchoProgram(
+                "gnutls-cli",
+                words,
+                settings,
+                { update: "^rekey1^\n", ends: settings.resumes ? ["^resume^\n"] : [] },
+                true,
+            )
         },
         stop: async () => program?.stop(),
         said: () => program?.text ?? "",
@@ -40,6 +44,7 @@ export const gnutls: TlsPeer = {
     name: "GnuTLS",
     version: versionOf("gnutls-cli", "--version"),
     howToGet: "Debian package gnutls-bin",
+    clientAnswersEnd: false,
     serve,
     call,
 }

@@ -23,7 +23,7 @@ function echo(socket: tls.TLSSocket, { endAfterLines }: PeerSettings): void {
     socket.on("error", () => {})
     socket.on("data", data => {
         socket.write(data)
-        lines += data.filter(each => each === 10).length
+        lines += data.filter((each: number) => each === 10).length
         if (lines === endAfterLines) socket.end()
     })
 }
@@ -74,6 +74,7 @@ export const nodeTls: TlsPeer = {
     name: "node:tls",
     version: `Node ${process.version}, OpenSSL ${process.versions.openssl}`,
     howToGet: "part of Node",
+    clientAnswersEnd: true,
     serve,
     call,
 }

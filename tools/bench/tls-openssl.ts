@@ -5,19 +5,20 @@ import { EchoProgram, versionOf } from "./tls-program.ts"
 const suites: Record<number, string> = { 4867: "TLS_CHACHA20_POLY1305_SHA256", 4865: "TLS_AES_128_GCM_SHA256" }
 
 function common({ pki, suite }: PeerSettings, own: "server" | "client"): string[] {
-    const { keyFile, chainFile } = pki[own]
+    const { keyFile, chainFile, issuersFile } = pki[own]
     const words = ["-tls1_3", "-ciphersuites", suites[suite], "-key", keyFile, "-cert", chainFile]
-    return [...words, "-cert_chain", chainFile, "-CAfile", pki.rootFile, "-verify_return_error"]
+    return [...words, "-cert_chain", issuersFile, "-CAfile", pki.rootFile, "-verify_return_error"]
 }
 
 async function serve(settings: PeerSettings): Promise<PeerServer> {
     const words = ["s_server", "-accept", "127.0.0.1:0", ...common(settings, "server"), "-Verify", "3"]
     const groups = settings.otherGroupFirst ? "X25519:P-256" : "P-256"
+    if (settings.cookie) words.push("-stateless")
     const program = new EchoProgram(
         "openssl",
         [...words, "-groups", groups, "-num_tickets", "1"],
         settings,
-        { update: "K\n", end: "q\n" },
+        { update: "K\n", ends: ["q\n"] },
         true,
     )
     const [, port] = await program.until(/ACCEPT 127\.0\.0\.1:(\d+)/)
@@ -32,11 +33,11 @@ async function call(port: number, settings: PeerSettings): Promise<PeerClient> {
     return {
         connect: async () => {
             const words = ["s_client", "-connect", `127.0.0.1:${port}`, ...common(settings, "client")]
-            words.push("-servername", "localhost", "-verify_hostname", "localhost", "-quiet")
+            words.push("-servername", "localhost", "-verify_hostname", "localhost")
             words.push("-groups", settings.otherGroupFirst ? "X25519:P-256" : "P-256", "-sess_out", session)
             if (count++ > 0) words.push("-sess_in", session)
             if (settings.recordLimit) words.push("-maxfraglen", `${settings.recordLimit}`)
-            running = new EchoProgram("openssl", words, settings, { update: "K\n" }, true)
+            running = new EchoProgram("openssl", words, settings, { update: "K\n", ends: ["Q\n"] }, true)
             await running.end()
             said += running.text
         },
@@ -50,6 +51,7 @@ export const openssl: TlsPeer = {
     name: "OpenSSL",
     version: versionOf("openssl", "version"),
     howToGet: "Debian package openssl",
+    clientAnswersEnd: true,
     serve,
     call,
 }

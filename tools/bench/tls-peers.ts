@@ -7,12 +7,16 @@ export interface PeerSettings {
     suite: number
     /** As a client, another group comes first and alone has a key share; as a server it takes any. */
     otherGroupFirst?: boolean
+    /** As a server it answers the first hello with HelloRetryRequest and a cookie. */
+    cookie?: boolean
     /** Most octets of content in a record that it wants to receive: by record_size_limit or max_fragment_length. */
     recordLimit?: number
     /** After this many lines it updates its keys and asks for the same. */
     updateAfterLines?: number
     /** It ends each connection itself after this many lines. */
     endAfterLines?: number
+    /** A client makes two connections, and the second resumes the first. */
+    resumes?: boolean
 }
 
 /** A server that sends back what it gets. */
@@ -37,6 +41,8 @@ export interface TlsPeer {
     /** Its version, or undefined where it is not installed. */
     version: string | undefined
     howToGet: string
+    /** Its client answers our close_notify with its own. */
+    clientAnswersEnd: boolean
     serve(settings: PeerSettings): Promise<PeerServer>
     call(port: number, settings: PeerSettings): Promise<PeerClient>
 }

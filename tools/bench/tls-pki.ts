@@ -8,9 +8,10 @@ import { pem, readPem } from "../pki/pem.ts"
 
 /** One party as programs and as our own code take it. */
 export interface BenchParty {
-    /** Files: private key, and chain without the root. */
+    /** Files: private key, chain without the root, and the same without the leaf. */
     keyFile: string
     chainFile: string
+    issuersFile: string
     /** 32 octets. */
     key: Buffer
     /** DER, leaf first, without the root. */
@@ -41,8 +42,11 @@ function partyOf(folder: string, name: string): BenchParty {
         .slice(0, -1)
         .map(each => Buffer.from(each.der))
     const chainFile = join(folder, `${name}-chain.pem`)
-    writeFileSync(chainFile, chain.map(each => pem("CERTIFICATE", each)).join(""))
-    return { keyFile, chainFile, key: Buffer.from(d!, "base64url"), chain }
+    const issuersFile = join(folder, `${name}-issuers.pem`)
+    const text = (ders: Buffer[]) => ders.map(each => pem("CERTIFICATE", each)).join("")
+    writeFileSync(chainFile, text(chain))
+    writeFileSync(issuersFile, text(chain.slice(1)))
+    return { keyFile, chainFile, issuersFile, key: Buffer.from(d!, "base64url"), chain }
 }
 
 /** Makes one in a temporary folder. */

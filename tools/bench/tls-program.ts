@@ -21,7 +21,8 @@ export async function freePort(): Promise<number> {
 /** What a program is told on its standard input in the midst of the lines. */
 export interface Orders {
     update?: string
-    end?: string
+    /** For each time it is to end; its input is closed where there are no more. */
+    ends?: string[]
 }
 
 /** A program on the console whose lines of the pattern, read from its standard output, are written to its standard input. */
@@ -30,6 +31,7 @@ export class EchoProgram {
     text = ""
     private line = ""
     private lines = 0
+    private ends = 0
     private readonly ended: Promise<void>
     private work = Promise.resolve()
 
@@ -90,6 +92,8 @@ export class EchoProgram {
         const { updateAfterLines, endAfterLines } = this.settings
         ++this.lines
         if (this.echoes) this.tell(`${line}\n`)
+        // gnutls-cli loses what it reads at once beyond one record.
+        if (this.echoes && this.settings.recordLimit) await pause(3)
         // Orders count only at the beginning of what is read at once.
         if (this.lines === updateAfterLines && this.orders.update) {
             await pause(30)
@@ -99,7 +103,8 @@ export class EchoProgram {
         if (this.lines === endAfterLines) {
             await pause(50)
             this.lines = 0
-            if (this.orders.end) this.tell(this.orders.end)
+            const order = this.orders.ends?.[this.ends++]
+            if (order) this.tell(order)
             else this.child.stdin!.end()
         }
     }

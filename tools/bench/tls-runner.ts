@@ -43,6 +43,7 @@ export class NodeRunner implements TlsRunner {
 
     async run(job: TlsJob, socket = connect(job.port!, "127.0.0.1")): Promise<TlsOutcome> {
         const endpoint = new Endpoint(writeJob(job), new NodeAgreement(), this.sessions)
+        socket.setNoDelay(true)
         const flush = () => {
             for (const octets of endpoint.take()) if (!socket.destroyed) socket.write(octets)
         }
