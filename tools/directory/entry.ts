@@ -9,34 +9,51 @@ export interface Entry {
     attributes: Map<string, Buffer[]>
 }
 
-/** The entry of an add request (RFC 4511 4.7), checked against the schema. Throws `LdapError`. */
-export function entryOf(dn: Dn, attributes: RawAttribute[]): Entry {
-    const entry: Entry = { dn, attributes: new Map() }
-    for (const { description, values } of attributes) {
+/** A change of an entry's attributes (RFC 4511 4.6), its types known and its values of their syntax. */
+export interface Change {
+    kind: ModifyKind
+    type: AttributeType
+    values: Buffer[]
+}
+
+/** Judges changes by themselves, before it is looked whether there is an entry for them. Throws `LdapError`. */
+export function readChanges(changes: { kind: ModifyKind; attribute: RawAttribute }[]): Change[] {
+    const empty = changes.find(({ kind, attribute }) => kind === ModifyKind.add && attribute.values.length === 0)
+    if (empty) throw new LdapError(ResultCode.protocolError, `${empty.attribute.description} without a value`)
+    return changes.map(({ kind, attribute: { description, values } }) => {
         const type = writableType(description)
-        if (values.length === 0) throw new LdapError(ResultCode.protocolError, `${description} without a value`)
-        addValues(entry, type, values)
+        for (const value of values) checkValue(type, value)
+        const distinct = new Set(values.map(each => normalValue(type, each)))
+        if (distinct.size < values.length)
+            throw new LdapError(ResultCode.attributeOrValueExists, `${type.name}: a value twice`)
+        return { kind, type, values }
+    })
+}
+
+/** The entry of an add request (RFC 4511 4.7) and of its name, checked against the schema. Throws `LdapError`. */
+export function entryOf(dn: Dn, changes: Change[]): Entry {
+    const entry: Entry = { dn, attributes: new Map() }
+    for (const { type, values } of changes) addValues(entry, type, values)
+    // RFC 4511 4.7: clients may leave out the attributes of the RDN
+    for (const { type, value } of dn.rdns[0].parts) {
+        const values = entry.attributes.get(type.name) ?? []
+        if (!values.some(each => normalValue(type, each) === normalValue(type, value))) addValues(entry, type, [value])
     }
-    checkSchema(entry, ResultCode.namingViolation)
+    checkSchema(entry)
     return entry
 }
 
 /** The entry after a modify request (RFC 4511 4.6). Throws `LdapError`; the one given stays as it is. */
-export function modified(entry: Entry, changes: { kind: ModifyKind; attribute: RawAttribute }[]): Entry {
+export function modified(entry: Entry, changes: Change[]): Entry {
     const after: Entry = { dn: entry.dn, attributes: new Map(entry.attributes) }
-    for (const { kind, attribute } of changes) {
-        const type = writableType(attribute.description)
-        if (kind === ModifyKind.delete) deleteValues(after, type, attribute.values)
-        else if (kind === ModifyKind.add) {
-            if (attribute.values.length === 0)
-                throw new LdapError(ResultCode.protocolError, `${attribute.description} without a value`)
-            addValues(after, type, attribute.values)
-        } else {
-            after.attributes.delete(type.name)
-            if (attribute.values.length > 0) addValues(after, type, attribute.values)
+    for (const { kind, type, values } of changes) {
+        if (kind === ModifyKind.delete) deleteValues(after, type, values)
+        else {
+            if (kind === ModifyKind.replace) after.attributes.delete(type.name)
+            if (values.length > 0) addValues(after, type, values)
         }
     }
-    checkSchema(after, ResultCode.notAllowedOnRDN)
+    checkSchema(after)
     if (structuralClass(after) !== structuralClass(entry))
         throw new LdapError(ResultCode.objectClassModsProhibited, "the structural class of an entry stays")
     return after
@@ -56,7 +73,6 @@ function addValues(entry: Entry, type: AttributeType, values: Buffer[]): void {
     const all = (entry.attributes.get(type.name) ?? []).slice()
     const known = new Set(all.map(each => normalValue(type, each)))
     for (const value of values) {
-        checkValue(type, value)
         const normal = normalValue(type, value)
         if (known.has(normal)) throw new LdapError(ResultCode.attributeOrValueExists, `${type.name}: a value twice`)
         known.add(normal)
@@ -85,7 +101,7 @@ function structuralClass(entry: Entry): string {
 }
 
 /** RFC 4512 2.4: one structural class, all that its classes demand, nothing they do not allow; the RDN's values. */
-function checkSchema(entry: Entry, rdnCode: ResultCode): void {
+function checkSchema(entry: Entry): void {
     const violation = (message: string) => new LdapError(ResultCode.objectClassViolation, message)
     const names = (entry.attributes.get("objectClass") ?? []).map(each => each.toString("latin1"))
     if (names.length === 0) throw violation("an entry needs objectClass")
@@ -109,7 +125,7 @@ function checkSchema(entry: Entry, rdnCode: ResultCode): void {
         const values = entry.attributes.get(type.name) ?? []
         const wanted = normalValue(type, value)
         if (!values.some(each => normalValue(type, each) === wanted))
-            throw new LdapError(rdnCode, `${type.name} of the name is not among the values`)
+            throw new LdapError(ResultCode.notAllowedOnRDN, `${type.name} of the name is not among the values`)
     }
 }
 

@@ -1,9 +1,9 @@
 import { timingSafeEqual } from "node:crypto"
 import { checkWrite, type Identity, writerDn } from "./access.ts"
 import { type Dn, readDn } from "./dn.ts"
-import { type Entry, entryOf, hasValue, modified } from "./entry.ts"
+import { type Entry, entryOf, hasValue, modified, readChanges } from "./entry.ts"
 import { offers } from "./filter.ts"
-import type { Operation, SearchRequest } from "./requests.ts"
+import { ModifyKind, type Operation, type SearchRequest } from "./requests.ts"
 import { LdapError, ResultCode } from "./result.ts"
 import { descriptionOf, parseDescription, typeOf } from "./schema.ts"
 import { specialEntry } from "./special.ts"
@@ -59,14 +59,16 @@ export function change(
     if (dn.rdns.length === 0 || specialEntry(dn, false))
         throw new LdapError(ResultCode.unwillingToPerform, "kept by the directory itself")
     if (request.kind === "add") {
+        const changes = readChanges(request.attributes.map(attribute => ({ kind: ModifyKind.add, attribute })))
         tree.checkPlace(dn)
-        const after = entryOf(dn, request.attributes)
+        const after = entryOf(dn, changes)
         checkWrite(identity, dn, undefined, after)
         tree.put(after)
         return
     }
+    const changes = request.kind === "modify" ? readChanges(request.changes) : undefined
     const before = tree.get(dn)
-    const after = request.kind === "modify" ? modified(before, request.changes) : undefined
+    const after = changes && modified(before, changes)
     checkWrite(identity, dn, before, after)
     if (after) tree.put(after)
     else tree.remove(dn)
