@@ -14,4 +14,9 @@ export const scenarios: Scenario[] = [
         purpose: "TLS 1.3 with OpenSSL, GnuTLS and node:tls: both directions, full and resumed, both suites",
         load: () => import("./tls-interop.ts"),
     },
+    {
+        name: "initialization",
+        purpose: "the paper's 4.3: who holds what afterwards, asked of each device and looked for in its memories",
+        load: () => import("./initialization.ts"),
+    },
 ]
