@@ -101,6 +101,22 @@ export enum Code {
     /** The octet 00 that ends an SML message is missing. */
     SmlMessageEnd = 2417,
     SmlTooManyMessages = 2418,
+    /** M-Bus from here on: start, length or stop of a frame is out of place. */
+    MbusFrame = 2450,
+    /** The checksum of a wired frame or the CRC of a wireless block does not hold. */
+    MbusChecksum = 2451,
+    /** A CI field that nobody defined, or that is no answer of a meter. */
+    MbusControlInformation = 2452,
+    /** A header is cut short or contradicts itself. */
+    MbusHeader = 2453,
+    /** A data record reaches beyond its telegram. */
+    MbusRecordTruncated = 2454,
+    /** A data record with more than ten extensions, or with a reserved field. */
+    MbusRecordForm = 2455,
+    /** A security mode, key derivation or kind of proof that is not supported. */
+    MbusMode = 2456,
+    /** A fragment of a message, and not all the others with it. */
+    MbusFragment = 2457,
     /** A signed list is not one of the profile: wrong carrier, or the identifier does not fit. */
     ListProfile = 2500,
     /** A mandatory entry of a signed list is missing or out of order. */
@@ -138,6 +154,24 @@ export enum Code {
     TlsTruncated = 2910,
     /** The peer ended the connection with a fatal alert. */
     TlsAlert = 2911,
+    /** No LDAPv3 message: its BER or its structure. */
+    LdapForm = 2950,
+    /** A message of the directory is longer than what is asked of it may be. */
+    LdapTooLarge = 2951,
+    /** A message with another id than the request's. */
+    LdapId = 2952,
+    /** The directory names another one to ask. */
+    LdapReferral = 2953,
+    /** A control comes that nobody asked for. */
+    LdapControl = 2954,
+    /** An unsolicited notification: the directory is about to disconnect. */
+    LdapNotice = 2955,
+    /** A response that is not due here. */
+    LdapUnexpected = 2956,
+    /** The directory refuses: its result code stands in the text. */
+    LdapRefused = 2957,
+    /** The directory has no such entry, or the entry not this attribute. */
+    LdapMissing = 2958,
     /** The tag of a sealed message does not hold: changed octets, or another key or nonce. */
     TagMismatch = 3000,
     ChainSignature = 3201,
@@ -164,6 +198,14 @@ export enum Code {
     CrlSignature = 3216,
     /** The request is not signed with the key it names. */
     CsrSignature = 3217,
+    /** An encrypted telegram, and no key for it. */
+    MbusNoKey = 3450,
+    /** What came out of a telegram with this key is no plain text. */
+    MbusWrongKey = 3451,
+    /** The MAC does not hold though the key is right: changed on its way. */
+    MbusMac = 3452,
+    /** The telegram is not newer than the last one of this meter. */
+    MbusReplayed = 3453,
     /** The peer's Finished does not fit what was said. */
     TlsFinished = 3900,
     /** The peer's CertificateVerify does not hold. */
@@ -254,6 +296,8 @@ export enum Code {
     LinkLost = 4902,
     /** A meter of the line does not answer. */
     MeterSilent = 4903,
+    /** A meter answers, but not that it has done what it was told. */
+    MeterRefused = 4904,
     /** The certificate is not for the key that this device made. */
     CertificateForOtherKey = 3800,
     /** The certificate does not name this device. */
