@@ -192,7 +192,7 @@ export class TlsClient extends Handshake {
             return
         }
         const session = this.session
-        if (identity >= 0 && !session) misplaced(41)
+        if (identity >= 0 && !session) refuse(Code.TlsUnsupportedExtension, "no session, as none was offered")
         if (identity > 0) refuse(Code.TlsIllegal, "the session that was offered")
         if (!share) refuse(identity < 0 ? Code.TlsMissingExtension : Code.TlsIllegal, "a key share")
         else {
@@ -227,7 +227,11 @@ export class TlsClient extends Handshake {
                 // supported_groups for another time
             } else if (type === 10) extensions.pass()
             // RFC 6066 clause 3: server_name is empty; whoever sent no name gets none
-            else if (type !== 0 || this.settings.hostName === "") misplaced(type)
+            else if (type !== 0 || this.settings.hostName === "") {
+                // RFC 8446 4.2: server_name, max_fragment_length and early_data have their place here, but were not asked for
+                if (type < 2 || type === 42) refuse(Code.TlsUnsupportedExtension, "extensions that were offered")
+                misplaced(type)
+            }
         }
         reader.leave(0)
         // RFC 8449 clause 5

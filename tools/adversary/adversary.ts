@@ -56,7 +56,7 @@ export abstract class Adversary {
     complete = false
     resumed = false
     /** Application data that came. */
-    data = Buffer.alloc(0)
+    data: Buffer = Buffer.alloc(0)
     /** Records that came: content type, octets. */
     readonly seen: { type: number; length: number }[] = []
     /** Key updates that came. */
@@ -67,9 +67,9 @@ export abstract class Adversary {
     protected transcript: Buffer[] = []
     protected readonly ecdh = createECDH("prime256v1")
     private records: Buffer[] = []
-    private pending = Buffer.alloc(0)
-    private input = Buffer.alloc(0)
-    private message = Buffer.alloc(0)
+    private pending: Buffer = Buffer.alloc(0)
+    private input: Buffer = Buffer.alloc(0)
+    private message: Buffer = Buffer.alloc(0)
     private count = 0
 
     constructor(

@@ -71,8 +71,8 @@ export const gcm = 0x1301
 /** Record protection in one direction (clause 5.2). */
 export class Protection {
     private readonly name: "chacha20-poly1305" | "aes-128-gcm"
-    private key = Buffer.alloc(0)
-    private iv = Buffer.alloc(0)
+    private key: Buffer = Buffer.alloc(0)
+    private iv: Buffer = Buffer.alloc(0)
     sequence = 0
 
     constructor(

@@ -46,7 +46,7 @@ export class ServerAdversary extends Adversary {
     /** The client answered the request for a certificate, if only with an empty list. */
     answered = false
     private verified = false
-    private sessionId = Buffer.alloc(0)
+    private sessionId: Buffer = Buffer.alloc(0)
     private clientShare: Buffer | undefined
     private pskIndex = -1
     private handshakeSecrets: [Buffer, Buffer] | undefined
