@@ -7,7 +7,8 @@ import { kdf } from "./kdf.ts"
 import { lms } from "./lms.ts"
 import { safe } from "./safe.ts"
 import { sml } from "./sml.ts"
+import { tls } from "./tls.ts"
 import { x509 } from "./x509.ts"
 
 /** Every format that the core is put to. */
-export const formats: Format[] = [ecdsa, aead, kdf, x509, sml, safe, lms, cbor, cose]
+export const formats: Format[] = [ecdsa, aead, kdf, x509, sml, safe, lms, cbor, cose, tls]

@@ -33,11 +33,6 @@ export const later: Later[] = [
         recognises: json => /^SHA2/.test(algorithm(json)),
     },
     {
-        name: "TLS 1.3 messages",
-        reason: of("TLS", "an issue of its own"),
-        recognises: (json, path) => has(firstCase(json), "Protocol", "Message_Type") || path.endsWith(".vec"),
-    },
-    {
         name: "DLMS/COSEM",
         reason: of("DLMS", readers),
         recognises: json =>
