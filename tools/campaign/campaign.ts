@@ -6,7 +6,7 @@ export interface Campaign {
     summary: string
     /** Cases when `--count` is not given. */
     count: { node: number; vm: number }
-    load(): Promise<{ run(count: number, seed: number, where: "node" | "vm"): Promise<Outcome> }>
+    load(): Promise<{ run(count: number, seed: number, where: "node" | "vm", only?: number): Promise<Outcome> }>
 }
 
 export const campaigns: Campaign[] = [
@@ -64,5 +64,12 @@ export const campaigns: Campaign[] = [
             "hostile requests by line and TCP to a meter and a MUC in the VM: no panic, heap stable, still answering",
         count: { node: 300, vm: 300 },
         load: () => import("./requests.ts"),
+    },
+    {
+        name: "plugs",
+        summary:
+            "lines cut, concentrator and head-end killed during traffic: what was acknowledged arrives, and once (in Node)",
+        count: { node: 500, vm: 500 },
+        load: () => import("./plugs.ts"),
     },
 ]

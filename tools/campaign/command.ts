@@ -5,8 +5,9 @@ export const help = `plomb campaign NAME [--count N] [--seed S] [--in node|vm]
 
 ${campaigns.map(each => `  ${each.name.padEnd(16)} ${each.summary}`).join("\n")}
 
-  --count N     cases (each campaign has its own default)
+  --count N     cases (each campaign has its own default); --runs is the same
   --seed S      another seed gives other cases; the same seed the same (default 1)
+  --run N       plugs: this run of the seed alone
   --in node|vm  where the code under test runs (default node)`
 
 function wholeNumber(name: string, text: string): number {
@@ -21,6 +22,8 @@ export async function run(args: string[]): Promise<number> {
         args,
         options: {
             count: { type: "string" },
+            runs: { type: "string" },
+            run: { type: "string" },
             seed: { type: "string", default: "1" },
             in: { type: "string", default: "node" },
         },
@@ -31,9 +34,11 @@ export async function run(args: string[]): Promise<number> {
         throw new UsageError(`say which campaign: ${campaigns.map(each => each.name).join(", ")}`)
     const where = values.in
     if (where !== "node" && where !== "vm") throw new UsageError(`--in ${where}: node or vm`)
-    const count = values.count === undefined ? campaign.count[where] : wholeNumber("count", values.count)
+    const asked = values.count ?? values.runs
+    const count = asked === undefined ? campaign.count[where] : wholeNumber("count", asked)
+    const only = values.run === undefined ? undefined : wholeNumber("run", values.run)
     const seed = wholeNumber("seed", values.seed)
-    const { summary, failures } = await (await campaign.load()).run(count, seed, where)
+    const { summary, failures } = await (await campaign.load()).run(count, seed, where, only)
     for (const line of summary) console.log(line)
     for (const line of failures.slice(0, 20)) console.error(line)
     if (failures.length > 20) console.error(`and ${failures.length - 20} more`)

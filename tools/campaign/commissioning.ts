@@ -18,7 +18,7 @@ const secrets = [
 ]
 
 /**
- * Produces and installs the real MUC image in the VM with one mishap each, and then once more as a person would:
+ * Produces and installs a MUC with its real image in the VM with one mishap each, and then once more as a person would:
  * the second run must end with an installed MUC, one certificate, and the secrets that were named, each once.
  */
 export function run(count: number, seed: number): Promise<Outcome> {
@@ -31,7 +31,7 @@ async function commissionDespite(pki: string, serial: number, mishap?: Mishap): 
     let earlier: Partial<CommissioningRecord> | undefined
     let record: CommissioningRecord | undefined
     try {
-        await desk.startMuc({ serial, uplink: "" })
+        await desk.startInstallation(serial)
         const extent = await workDespite(desk, desk.muc!, mucTarget, mishap, async call => {
             record = await commissionMuc({
                 muc: new MucUnderInstallation(call),
@@ -46,7 +46,7 @@ async function commissionDespite(pki: string, serial: number, mishap?: Mishap): 
                 },
             })
         })
-        const { bus, muc } = await desk.mucLink()
+        const { bus, muc } = await desk.installationLink()
         const state = await muc.identify()
         const held = await muc.held()
         bus.dispose()

@@ -5,7 +5,8 @@ import type { KeptReading } from "./collector.ts"
 import { Concentrator } from "./concentrator.ts"
 
 export const help = `plomb concentrator --listen [HOST:]PORT --provider HOST:PORT... --store DIR
-              --key PEM --chain PEM --ca PEM --crl PEM... [--every SECONDS] [--limit MB] [--json]
+              --key PEM --chain PEM --ca PEM --crl PEM... [--every SECONDS] [--limit MB] [--answer SECONDS]
+              [--ping SECONDS] [--json]
 
 Accepts MUCs and calls providers, both over mutual TLS 1.3 with its own certificate. A provider's requests go to the
 MUC that has the meter and the answers come back, octet for octet. With --every it also collects readings by itself,
@@ -16,6 +17,8 @@ keeps them in DIR and hands them to the providers in order; they leave DIR when 
   --store DIR    what was collected and not yet delivered; one process at a time
 ${tlsHelp}
   --every N      standing order: a reading of every meter each N seconds
+  --answer N     longest wait for a MUC's answer, in seconds (default 20)
+  --ping N       a MUC is asked this often whether it is still there, in seconds (default 60)
   --limit MB     most that is kept (default 256); then nothing more is collected until something is delivered
   --json         one JSON line for each reading that is on disk; the log goes to stderr
 
@@ -34,6 +37,8 @@ export async function run(args: string[]): Promise<number> {
             ...tlsWords,
             every: { type: "string" },
             limit: { type: "string" },
+            answer: { type: "string" },
+            ping: { type: "string" },
             json: { type: "boolean" },
         },
     })
@@ -42,6 +47,8 @@ export async function run(args: string[]): Promise<number> {
     if (providers.length === 0) throw new UsageError("--provider HOST:PORT: to whom it delivers")
     if (!values.store) throw new UsageError("--store DIR: where it keeps what it collects")
     const everyMs = values.every === undefined ? undefined : 1000 * secondsOf(values.every, "--every", 60)
+    const timeoutMs = 1000 * secondsOf(values.answer, "--answer", 20)
+    const pingMs = 1000 * secondsOf(values.ping, "--ping", 60)
     const megabytes = Number(values.limit ?? 256)
     if (!(megabytes > 0 && megabytes <= mostMegabytes))
         throw new UsageError(`--limit ${values.limit}: expected megabytes`)
@@ -51,7 +58,16 @@ export async function run(args: string[]): Promise<number> {
         else console.log(text)
     }
     const tls = readTlsSettings(values, log)
-    const concentrator = new Concentrator({ tls, store: values.store, providers, everyMs, limit: megabytes * 1e6 })
+    const concentrator = new Concentrator({
+        tls,
+        store: values.store,
+        providers,
+        everyMs,
+        limit: megabytes * 1e6,
+        timeoutMs,
+        pingMs,
+        silenceMs: Math.min(45_000, 3 * pingMs),
+    })
     concentrator.on("log", log)
     concentrator.on("kept", (kept: KeptReading) => {
         if (values.json) console.log(JSON.stringify(kept))

@@ -44,7 +44,13 @@ export class ProviderLink {
     constructor(private readonly options: ProviderLinkOptions) {
         const { tls, host, port, silenceMs = 45_000 } = options
         this.silenceMs = silenceMs
-        this.caller = new TlsCaller(tls, host, port, [Role.operator, Role.securityManagement])
+        this.caller = new TlsCaller(
+            tls,
+            host,
+            port,
+            [Role.operator, Role.securityManagement],
+            Math.min(30_000, silenceMs),
+        )
         this.ended = this.run()
     }
 

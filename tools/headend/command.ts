@@ -12,7 +12,8 @@ import { ExchangeError } from "./responses.ts"
 import type { StoredReading } from "./store.ts"
 
 export const help = `plomb headend --listen [HOST:]PORT --store DIR --key PEM --chain PEM --ca PEM [--crl PEM]...
-              [--anchor PEM]... [--every SECONDS | --once] [--meter SERVERID] [--profile FROM..TO] [--timeout SECONDS] [--json]
+              [--anchor PEM]... [--every SECONDS | --once] [--meter SERVERID] [--profile FROM..TO] [--timeout SECONDS]
+              [--answer SECONDS] [--ping SECONDS] [--json]
 
 Accepts MUCs and concentrators over mutual TLS 1.3, pulls signed readings of their meters, takes what concentrators
 have collected, judges each reading and stores it as
@@ -28,6 +29,8 @@ ${tlsHelp}
   --meter ID     only this meter (hex)
   --profile F..T also the signed 15-minute rows from F to T (ISO 8601 with zone)
   --timeout N    longest wait for a MUC at the start, with --once (default 120)
+  --answer N     longest wait for an answer, in seconds (default 30)
+  --ping N       a peer is asked this often whether it is still there, in seconds (default 60)
   --json         one JSON line a reading; the log goes to stderr
 
 Ctrl-C ends it; every reading reported is on disk.`
@@ -76,6 +79,8 @@ export async function run(args: string[]): Promise<number> {
             meter: { type: "string" },
             profile: { type: "string" },
             timeout: { type: "string" },
+            answer: { type: "string" },
+            ping: { type: "string" },
             json: { type: "boolean" },
         },
     })
@@ -86,6 +91,8 @@ export async function run(args: string[]): Promise<number> {
         throw new UsageError(`--meter ${values.meter}: expected a server id in hex digits`)
     const everyMs = 1000 * secondsOf(values.every, "--every", 60)
     const waitMs = 1000 * secondsOf(values.timeout, "--timeout", 120)
+    const timeoutMs = 1000 * secondsOf(values.answer, "--answer", 30)
+    const pingMs = 1000 * secondsOf(values.ping, "--ping", 60)
     const range = rangeOf(values.profile)
     const anchors = anchorsOf(values.anchor ?? [])
     const log = (line: string) => {
@@ -95,7 +102,15 @@ export async function run(args: string[]): Promise<number> {
     }
     const crls = crlReader(values.crl ?? [], log)
     const tls = values.key || values.chain || values.ca ? readTlsSettings(values, log) : undefined
-    const headEnd = new HeadEnd({ store: values.store, tls, anchors, crls })
+    const headEnd = new HeadEnd({
+        store: values.store,
+        tls,
+        anchors,
+        crls,
+        timeoutMs,
+        pingMs,
+        drainMs: Math.min(2000, pingMs),
+    })
     headEnd.on("log", log)
     const tally = { readings: 0, proved: 0, failed: 0 }
     headEnd.on("reading", (stored: StoredReading) => {

@@ -41,6 +41,8 @@ const maxCertificates = 8
 const maxHeld = 64
 /** Most readings missed by a lost answer that are fetched after one reading. */
 const maxRecovered = 16
+/** Work on collected entries between two acknowledgements. */
+const mostUntoldMs = 500
 
 function hasBadSignature({ verdicts }: StoredReading): boolean {
     return verdicts.some(({ findings }) =>
@@ -222,14 +224,16 @@ export class HeadEnd extends EventEmitter {
                 const { journal, everySeconds, entries } = await readCollected(id, exchange)
                 if (everySeconds > 0) this.standing.add(id)
                 else this.standing.delete(id)
-                for (const entry of entries) {
+                let told = Date.now()
+                for (const [i, entry] of entries.entries()) {
                     const stored = await this.takeOver(id, entry)
                     if (stored) touched.set(stored.serverId, stored)
+                    // Early and often: while much is judged the concentrator hears from us, and a break costs little.
+                    if (i < entries.length - 1 && Date.now() - told < mostUntoldMs) continue
+                    await acknowledge(id, journal, entry.seq, exchange)
+                    told = Date.now()
                 }
-                if (entries.length > 0) {
-                    await acknowledge(id, journal, entries[entries.length - 1].seq, exchange)
-                    continue
-                }
+                if (entries.length > 0) continue
                 // All is here that was collected: what is missing now was never collected.
                 for (const stored of touched.values()) this.recoverAside(stored)
                 touched.clear()
@@ -268,6 +272,8 @@ export class HeadEnd extends EventEmitter {
             this.log(`concentrator ${concentrator}: entry ${entry.seq}: ${error.message}`)
         }
         const chain = this.store.chain(serverId) ?? (await this.fetchChain(serverId).catch(nothing))
+        // Judging takes its time, and others wait too.
+        await new Promise(resolve => setImmediate(resolve))
         return this.keep(serverId, chain, raw, request, muc)
     }
 

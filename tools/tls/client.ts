@@ -4,9 +4,6 @@ import { nameError, type Peer, PeerTrust } from "./peer.ts"
 import { tlsProfile } from "./server.ts"
 import type { TlsSettings } from "./settings.ts"
 
-/** How long a connection may take to stand. */
-const connectMs = 30_000
-
 /** A client of mutual TLS 1.3 to one server, with the sessions that make its next connection cheap. */
 export class TlsCaller {
     private readonly trust: PeerTrust
@@ -14,19 +11,20 @@ export class TlsCaller {
     /** The chain of the last full handshake: resumed, this end sees no certificate. */
     private chain: Buffer[] = []
 
-    /** `roles`: who may answer at `host`:`port`. */
+    /** `roles`: who may answer at `host`:`port`; `connectMs`: how long a connection may take to stand. */
     constructor(
         private readonly settings: TlsSettings,
         private readonly host: string,
         private readonly port: number,
         roles: readonly Role[],
+        private readonly connectMs = 30_000,
     ) {
         this.trust = new PeerTrust(settings, roles)
     }
 
     /** A connection whose server was judged: name, chain, role, lists. Rejects with `PeerRefused` or the system's error. */
     connect(): Promise<{ socket: TLSSocket; peer: Peer; resumed: boolean }> {
-        const { host, port, settings, session } = this
+        const { host, port, settings, session, connectMs } = this
         // A session that fails is not tried twice.
         this.session = undefined
         return new Promise((resolve, reject) => {

@@ -1,0 +1,269 @@
+import { createHash } from "node:crypto"
+import { existsSync, mkdirSync, readdirSync, readFileSync } from "node:fs"
+import { join } from "node:path"
+import { setTimeout as sleep } from "node:timers/promises"
+import { readEvidence } from "../evidence/format.ts"
+import { issueWithKey } from "../pki/issue.ts"
+import type { TlsSettings } from "../tls/settings.ts"
+import { BadLine, type Break } from "./bad-line.ts"
+import { itemsOf } from "./ledger.ts"
+import { LightMeter } from "./light-meter.ts"
+import { LightMuc } from "./light-muc.ts"
+import { Service } from "./service.ts"
+
+/** What is pulled. */
+export const plugs = [
+    "TCP reset",
+    "silent drop",
+    "half-open",
+    "concentrator killed",
+    "head-end killed",
+    "both killed",
+] as const
+export type Plug = (typeof plugs)[number]
+
+/** How often each comes, of 20. */
+const shares: [Plug, number][] = [
+    ["TCP reset", 6],
+    ["silent drop", 4],
+    ["half-open", 4],
+    ["concentrator killed", 3],
+    ["head-end killed", 2],
+    ["both killed", 1],
+]
+/** MUCs behind the concentrator; one more calls the head-end itself. */
+const behind = 3
+/** Longest that traffic may take to come back, in ms. */
+const patienceMs = 90_000
+
+type Random = (below: number) => number
+
+/**
+ * A head-end and a concentrator in processes of their own, MUCs with meters that sign, and lines between them that can be broken.
+ * What was acknowledged is noted here, outside of them all.
+ */
+export class PlugLane {
+    private readonly meters: LightMeter[] = []
+    private readonly mucs: LightMuc[] = []
+    /** "SERVERID PAGINATION" that the concentrator or the head-end said is on its disk. */
+    private readonly acknowledged = new Set<string>()
+    /** The same by what is in the store, with the names of the files. */
+    private readonly arrived = new Map<string, string>()
+    private readonly seen = new Set<string>()
+    private readonly reported: string[] = []
+    private readonly twice = new Set<string>()
+    private headEnd!: Service
+    private concentrator!: Service
+    /** From MUCs to the concentrator, from it to the head-end, from a MUC to the head-end. */
+    private readonly lines: BadLine[]
+    private readonly store: string
+
+    private constructor(folder: string) {
+        this.store = join(folder, "evidence")
+        this.lines = [
+            new BadLine(() => this.concentrator.port),
+            new BadLine(() => this.headEnd.port),
+            new BadLine(() => this.headEnd.port),
+        ]
+    }
+
+    /** Lane `number` with a folder of its own below `folder`; everybody is certified by the PKI in `pki`. */
+    static async open(folder: string, pki: string, number: number): Promise<PlugLane> {
+        const own = join(folder, `lane-${number}`)
+        mkdirSync(own)
+        const lane = new PlugLane(own)
+        for (const line of lane.lines) await line.listen()
+        const at = (...words: string[]) => join(pki, ...words)
+        const id = `05c0000000${hex(number, 4)}`
+        await issueWithKey(pki, "concentrator", id, { hosts: ["127.0.0.1"] })
+        const words = (party: string) => {
+            const lists = issuers.flatMap(each => ["--crl", at(each, "crl.pem")])
+            const keys = [
+                "--key",
+                at(party, "key.pem"),
+                "--chain",
+                at(party, "chain.pem"),
+                "--ca",
+                at("ca-root", "cert.pem"),
+            ]
+            return [...keys, ...lists, "--json", "--listen", "0", "--answer", "3", "--ping", "2"]
+        }
+        const institute = [
+            "--anchor",
+            at("institute-root", "cert.pem"),
+            "--crl",
+            at("calibration-authority", "crl.pem"),
+        ]
+        lane.headEnd = new Service(
+            ["headend", ...words("operator"), ...institute, "--store", lane.store, "--every", "1"],
+            line => lane.note(line),
+        )
+        const provider = ["--provider", `127.0.0.1:${lane.lines[1].port}`]
+        const journal = ["--store", join(own, "journal"), "--every", "0.8"]
+        lane.concentrator = new Service(
+            ["concentrator", ...words(join("concentrators", id)), ...provider, ...journal],
+            line => lane.note(line),
+        )
+        await Promise.all([lane.headEnd.start(), lane.concentrator.start()])
+        for (let i = 0; i <= behind; ++i) {
+            const muc = `05${hex(number, 4)}${hex(i, 8)}`
+            await issueWithKey(pki, "muc", muc)
+            const meter = await LightMeter.make(pki, `0a01504c4201${hex(number * 16 + i + 1, 8)}`)
+            lane.meters.push(meter)
+            const tls: TlsSettings = {
+                key: readFileSync(at("mucs", muc, "key.pem"), "utf8"),
+                chain: readFileSync(at("mucs", muc, "chain.pem"), "utf8"),
+                ca: readFileSync(at("ca-root", "cert.pem"), "utf8"),
+                crls: () => [],
+            }
+            const { port } = lane.lines[i < behind ? 0 : 2]
+            const pauses = { pauseMs: 200, longestPauseMs: 1500, silenceMs: 5000 }
+            lane.mucs.push(new LightMuc({ id: muc, tls, meters: [meter], port, answerMs: () => 5, ...pauses }))
+        }
+        for (const muc of lane.mucs) muc.start()
+        const failures = await lane.back()
+        if (failures.length > 0)
+            throw new Error(`no traffic from the start: ${[...failures, ...lane.lastWords()].join("\n")}`)
+        return lane
+    }
+
+    /** Pulls one plug and waits until all is well again. */
+    async pull(random: Random): Promise<{ plug: Plug; failures: string[] }> {
+        let share = random(20)
+        const plug = shares.find(([, each]) => (share -= each) < 0)![0]
+        await sleep(random(400))
+        if (plug.endsWith("killed")) await this.killSome(plug, random)
+        else await this.breakLine(plug, random)
+        const failures = await this.back()
+        return { plug, failures: [...failures, ...this.judge()] }
+    }
+
+    /** Stops the meters and waits until everything acknowledged is in the store. */
+    async settle() {
+        const failures: string[] = []
+        for (const muc of this.mucs) muc.stop()
+        const until = Date.now() + patienceMs
+        while (this.missing().length > 0 && Date.now() < until) {
+            await sleep(200)
+            this.look()
+        }
+        failures.push(...this.judge(), ...this.missing().map(each => `${each} was acknowledged and never arrived`))
+        const signed = this.meters.reduce((sum, { pagination }) => sum + pagination, 0)
+        const counts = {
+            signed,
+            acknowledged: this.acknowledged.size,
+            arrived: this.arrived.size,
+            lost: this.missing().length,
+            twice: this.twice.size,
+        }
+        return { counts, failures }
+    }
+
+    /** The ends of both logs. */
+    lastWords(): string[] {
+        return [...this.concentrator.log.slice(-6), ...this.headEnd.log.slice(-6)]
+    }
+
+    async close(): Promise<void> {
+        for (const muc of this.mucs) muc.stop()
+        await Promise.all([this.concentrator.kill(), this.headEnd.kill()])
+        for (const line of this.lines) line.close()
+    }
+
+    private async killSome(plug: Plug, random: Random): Promise<void> {
+        const victims = [
+            ...(plug === "head-end killed" ? [] : [this.concentrator]),
+            ...(plug === "concentrator killed" ? [] : [this.headEnd]),
+        ]
+        // Not one after the other in the same breath: the second dies in whatever state the first left it.
+        for (const each of victims) {
+            await each.kill()
+            await sleep(random(100))
+        }
+        await sleep(random(300))
+        await Promise.all(victims.map(each => each.start()))
+    }
+
+    private async breakLine(plug: Plug, random: Random): Promise<void> {
+        const line = this.lines[random(this.lines.length)]
+        let how: Break = "reset"
+        if (plug === "silent drop") how = "dark"
+        if (plug === "half-open") how = random(2) === 0 ? "half-open to the caller" : "half-open to the called"
+        await line.breakAfter(1 + random(4000), 1500, how)
+        await sleep(random(800))
+        line.heal()
+    }
+
+    /** A line of a service: a reading is on its disk. */
+    private note(text: string): void {
+        const line = JSON.parse(text) as { serverId: string; pagination?: number; reading?: { pagination?: string } }
+        const pagination = line.pagination ?? line.reading?.pagination
+        if (pagination !== undefined) this.acknowledged.add(`${line.serverId} ${pagination}`)
+    }
+
+    /** New readings of every meter must come into the store; what is wrong with those that came. */
+    private async back(): Promise<string[]> {
+        const before = new Map(this.meters.map(({ serverId, pagination }) => [serverId, pagination]))
+        const wanted = [...this.acknowledged]
+        const until = Date.now() + patienceMs
+        for (;;) {
+            this.look()
+            const quiet = this.meters.filter(({ serverId }) => this.newest(serverId) <= before.get(serverId)!)
+            const missing = wanted.filter(each => !this.arrived.has(each))
+            if (quiet.length + missing.length === 0) return []
+            if (Date.now() > until)
+                return [
+                    ...quiet.map(({ serverId }) => `nothing new of meter ${serverId} within ${patienceMs} ms`),
+                    ...missing.map(each => `${each} was acknowledged and did not arrive`),
+                ]
+            await sleep(50)
+        }
+    }
+
+    private newest(serverId: string): number {
+        return Math.max(0, ...[...this.arrived.keys()].filter(each => each.startsWith(serverId)).map(numberOf))
+    }
+
+    private missing(): string[] {
+        return [...this.acknowledged].filter(each => !this.arrived.has(each))
+    }
+
+    /** Reads what has come into the store since the last look. */
+    private look(): void {
+        for (const { serverId, signed } of this.meters) {
+            const folder = join(this.store, serverId)
+            if (!existsSync(folder)) continue
+            for (const name of readdirSync(folder)) {
+                const path = join(folder, name)
+                if (this.seen.has(path)) continue
+                if (name === "refused") this.reported.push(`meter ${serverId} has refused readings`)
+                if (!name.endsWith(".evidence.json")) {
+                    if (name === "refused") this.seen.add(path)
+                    continue
+                }
+                this.seen.add(path)
+                const pagination = Number(name.slice(0, 10))
+                const key = `${serverId} ${pagination}`
+                if (this.arrived.has(key)) this.twice.add(key)
+                this.arrived.set(key, name)
+                const [found] = itemsOf(readEvidence(path).sml)
+                const hash = createHash("sha256").update(found.item.signed).digest("hex")
+                if (hash !== signed.get(pagination)) this.reported.push(`${key} is not as it was signed`)
+            }
+        }
+    }
+
+    private judge(): string[] {
+        return [...this.reported.splice(0), ...[...this.twice].map(each => `${each} is there twice`)]
+    }
+}
+
+const issuers = ["ca-root", "manufacturer", "security-management", "institute-root"]
+
+function hex(value: number, digits: number): string {
+    return value.toString(16).padStart(digits, "0")
+}
+
+function numberOf(key: string): number {
+    return Number(key.slice(key.indexOf(" ") + 1))
+}
