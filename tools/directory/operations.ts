@@ -1,11 +1,11 @@
 import { timingSafeEqual } from "node:crypto"
 import { checkWrite, type Identity, writerDn } from "./access.ts"
-import { type Dn, readDn } from "./dn.ts"
-import { type Entry, entryOf, hasValue, modified, readChanges } from "./entry.ts"
+import { readDn } from "./dn.ts"
+import { classesOf, type Entry, entryOf, hasValue, modified, readChanges } from "./entry.ts"
 import { offers } from "./filter.ts"
 import { ModifyKind, type Operation, type SearchRequest } from "./requests.ts"
 import { LdapError, ResultCode } from "./result.ts"
-import { descriptionOf, parseDescription, typeOf } from "./schema.ts"
+import { descriptionOf, normalValue, parseDescription, typeOf } from "./schema.ts"
 import { specialEntry } from "./special.ts"
 import type { Tree } from "./tree.ts"
 
@@ -60,6 +60,7 @@ export function change(
         throw new LdapError(ResultCode.unwillingToPerform, "kept by the directory itself")
     if (request.kind === "add") {
         const changes = readChanges(request.attributes.map(attribute => ({ kind: ModifyKind.add, attribute })))
+        classesOf(changes.filter(({ type }) => type.name === "objectClass").flatMap(({ values }) => values))
         tree.checkPlace(dn)
         const after = entryOf(dn, changes)
         checkWrite(identity, dn, undefined, after)
@@ -76,11 +77,15 @@ export function change(
 
 /** Throws `LdapError` where there is nothing to compare with. */
 export function compare(tree: Tree, request: Extract<Operation, { kind: "compare" }>): boolean {
+    const dn = readDn(request.dn)
     const { type, options } = parseDescription(request.description)
-    const entry = find(tree, readDn(request.dn), false)
     if (!type) throw new LdapError(ResultCode.undefinedAttributeType, `${request.description} is not known here`)
+    const wanted = normalValue(type, request.value)
+    if (wanted === undefined)
+        throw new LdapError(ResultCode.invalidAttributeSyntax, `${type.name}: a value that its syntax refuses`)
+    const entry = specialEntry(dn, false) ?? tree.get(dn)
     if (!offers(type, options)) throw new LdapError(ResultCode.noSuchAttribute, `no ${request.description} here`)
-    return hasValue(entry, type, request.value)
+    return hasValue(entry, type, wanted)
 }
 
 /** The answer of a search, entry by entry (RFC 4511 4.5). Throws `LdapError`, also after entries where a limit ends it. */
@@ -102,10 +107,6 @@ export function* search(
         if (given++ >= most) throw new LdapError(ResultCode.sizeLimitExceeded, `more than ${most} entries`)
         yield { dn: entry.dn.text, attributes: choose(entry) }
     }
-}
-
-function find(tree: Tree, dn: Dn, external: boolean): Entry {
-    return specialEntry(dn, external) ?? tree.get(dn)
 }
 
 /** What of each entry is asked for (RFC 4511 4.5.1.8). */

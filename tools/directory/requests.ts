@@ -86,7 +86,7 @@ function readControls(element: Ber): string[] {
     return element.children.flatMap(control => {
         const [oid, critical] = control.children
         if (control.tag !== 0x30 || oid?.tag !== 4) throw new BerDamage("not a Control")
-        return critical?.tag === 1 && critical.content[0] !== 0 ? [textOf(oid.content)] : []
+        return critical?.tag === 1 && critical.content[0] !== 0 ? [oid.content.toString("latin1")] : []
     })
 }
 

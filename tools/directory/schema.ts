@@ -155,7 +155,7 @@ export function normalValue(type: AttributeType, value: Buffer): string | undefi
             return folded(value.toString("latin1"))
         case "oid": {
             const name = value.toString("latin1")
-            return (classOf(name) ?? typeOf(name))?.oid ?? (/^[0-9.]+$/.test(name) ? name : undefined)
+            return (classOf(name) ?? typeOf(name))?.oid ?? (/^\d+(\.\d+)+$/.test(name) ? name : undefined)
         }
         default: {
             const string = utf8(value)
