@@ -108,6 +108,8 @@ function sized(answer: Buffer, length: number): Buffer {
  *
  * The wake pulse is an address octet 00; it is long enough on a bus of 100 kHz or less.
  * @devsWhenUsed
+ *
+ * @devsWhenUsed
  */
 export class Atecc608 {
     private occupied: boolean

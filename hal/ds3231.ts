@@ -76,6 +76,8 @@ function registersOf(utcSeconds: number): Buffer {
  * Maxim DS3231, real-time clock with battery. Its time is believed only while the oscillator stop flag is
  * clear and the fields are a date. Nothing but `set` clears the flag, as its last act: power lost before
  * that leaves a time that is not believed.
+ *
+ * @devsWhenUsed
  */
 export class Ds3231 implements RealTimeClock {
     constructor(readonly bus: I2cBus) {}

@@ -6,7 +6,11 @@ import { type CustodyState, type KeyCustody, KeyProtection } from "./ports"
 /** Counter of the element that stands for custody's; no slot is configured to use it up. */
 const counterNumber = 0
 
-/** Key custody in an ATECC608: the private key is made in `slot` and never leaves the part. */
+/**
+ * Key custody in an ATECC608: the private key is made in `slot` and never leaves the part.
+ *
+ * @devsWhenUsed
+ */
 export class ElementCustody implements KeyCustody {
     readonly protection: KeyProtection
 

@@ -31,6 +31,8 @@ const mostDrain = 100
  * A line that returns what was sent (transceiver or converter with echo) is found out by itself: octets that
  * repeat the file just sent to its end are dropped. What differs somewhere is no echo, so it is all received; on a
  * line known for its echo that counts as a collision.
+ *
+ * @devsWhenUsed
  */
 export class SmlLine {
     readonly receiver: SmlReceiver

@@ -3,8 +3,12 @@ import { Code, fail } from "./errors"
 /**
  * Strict DER (X.690) over octets that stay where they are: one cursor walks the original buffer and
  * no element costs an allocation. Every refusal carries the octet offset.
+ *
+ * @devsWhenUsed
  */
 export class DerReader {
+    /** BER's lengths in more octets than needed are taken too (LDAP). */
+    anyLength = false
     /** Header, first content octet, and end of the element read last. */
     from = 0
     start = 0
@@ -46,7 +50,7 @@ export class DerReader {
             length = 0
             for (let i = 0; i < count && i < 4; ++i) length = length * 256 + data[at + i]
             // X.690 10.1: definite form, fewest octets
-            if (count < 1 || count > 3 || length < 0x80 || data[at] === 0)
+            if (count < 1 || count > 4 || (!this.anyLength && (count > 3 || length < 0x80 || data[at] === 0)))
                 fail(Code.DerLength, at - 1, "a DER length", "another form")
             at += count
         }

@@ -318,7 +318,7 @@ export enum Code {
 
 /**
  * What was expected, what came, and where (`at`: octet offset in the input, or -1 where there is none).
- * Neither text ever carries key material.
+ * Neither text ever carries key material. Images are built without the texts (tools/build/texts.ts): a board tells code and place.
  */
 export class PlombError extends Error {
     constructor(
@@ -327,12 +327,12 @@ export class PlombError extends Error {
         readonly expected: string,
         readonly came: string,
     ) {
-        super("E" + code + (at >= 0 ? " at " + at : "") + ": expected " + expected + ", came " + came)
+        super("E" + code + (at >= 0 ? " at " + at : "") + (expected ? ": expected " + expected + ", came " + came : ""))
         this.name = "PlombError"
     }
 }
 
-/** Throws the one typed error. */
-export function fail(code: number, at: number, expected: string, came: string): never {
+/** Throws the one typed error. In sources all four are given. */
+export function fail(code: number, at = -1, expected = "", came = ""): never {
     throw new PlombError(code, at, expected, came)
 }

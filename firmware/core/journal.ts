@@ -125,6 +125,8 @@ const second = 0x5a
 /**
  * One value of `size` octets, replaced whole: the new copy is written beside the valid one and read back,
  * then one octet switches over. It takes `2 * (size + 4) + 1` octets of the store.
+ *
+ * @devsWhenUsed
  */
 export class SwitchedRecord {
     constructor(

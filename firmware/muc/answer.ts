@@ -5,9 +5,18 @@ import { sameOctets } from "../core/octets"
 import { answerFile } from "../core/sml-answer"
 import { Attention } from "../core/sml-attention"
 import { attentionRes, getProcParameterRes, readRequest, type SmlRequest } from "../core/sml-messages"
-import { activeMetersPath, branch, childName, identificationPath, octetsLeaf } from "../core/sml-parameter"
+import {
+    activeMetersPath,
+    branch,
+    childName,
+    identificationPath,
+    inventoryPath,
+    octetsLeaf,
+} from "../core/sml-parameter"
 import { readFile, type SmlFile } from "../core/sml-read"
 import { GET_PROC_PARAMETER_REQ, OPEN_REQ } from "../core/sml-tables"
+import type { Holdings } from "./holdings"
+import type { KeyRing } from "./keys"
 import type { LineMaster } from "./master"
 import type { MeterList } from "./meters"
 
@@ -22,6 +31,8 @@ export class Router {
         readonly serverId: Buffer,
         private readonly master: LineMaster,
         private readonly meters: MeterList,
+        private readonly holdings: Holdings,
+        private readonly keys: KeyRing,
     ) {}
 
     /** The response file to a request file, or undefined for what is no request. Throws `PlombError` for damaged octets. */
@@ -59,6 +70,11 @@ export class Router {
             children.push(octetsLeaf(hex`8181c78204ff`, this.serverId))
             children.push(octetsLeaf(hex`8181c78206ff`, Buffer.from(this.machine.softwareIdentification)))
             children.push(octetsLeaf(hex`0100605a0201`, this.machine.softwareChecksum))
+        } else if (sameOctets(name, inventoryPath)) {
+            const items = this.holdings.items()
+            const keys = this.keys.items()
+            for (let i = 0; i < keys.length; ++i) items.push(keys[i])
+            for (let i = 0; i < items.length; ++i) children.push(octetsLeaf(childName(name, i + 1), items[i]))
         } else return attentionRes(request.transactionId, this.serverId, Attention.UnknownIdentifier, "")
         const tree = children.length > 0 ? branch(name, children) : [name, undefined, undefined]
         return getProcParameterRes(request.transactionId, this.serverId, request.path, tree)

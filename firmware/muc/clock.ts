@@ -5,6 +5,8 @@ import { type Identity, Step } from "./identity"
 /**
  * The MUC's UTC. It is to be believed once certification has set it and while its oscillator has not stopped since; a
  * wrong time would let expired certificates through.
+ *
+ * @devsWhenUsed
  */
 export class MucClock {
     constructor(

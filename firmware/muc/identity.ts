@@ -26,7 +26,11 @@ export const mostHardware = 31
 const modelAt = 2
 const recordSize = modelAt + mostHardware
 
-/** Which MUC this is, and how far it has come. */
+/**
+ * Which MUC this is, and how far it has come.
+ *
+ * @devsWhenUsed
+ */
 export class Identity {
     /** 05 and six octets in the place of a MAC (DIN 43863-5): the low ones of the device identifier. */
     readonly serverId: Buffer

@@ -24,6 +24,8 @@ export const mostKeys = 30
 /**
  * The symmetric secrets of the MUC, a slot each. What is replaced or removed is overwritten in both copies of its record. Nothing
  * here gives a value to anything that writes it out: kinds and addresses are all that is ever told.
+ *
+ * @devsWhenUsed
  */
 export class KeyRing {
     private readonly none: Buffer

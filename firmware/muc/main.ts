@@ -2,22 +2,23 @@ import { Ds3231 } from "../../hal/ds3231"
 import type { Machine } from "../../hal/machine"
 import { Mb85rc1mt } from "../../hal/mb85rc1mt"
 import { framAddress, startPart, uartAddress, uartCrystalHz } from "../../hal/parts"
-import type { Uplink } from "../../hal/ports"
 import { SmlLine } from "../../hal/rs485-link"
 import { Sc16is752 } from "../../hal/sc16is752"
 import { PlombError } from "../core/errors"
 import { platform } from "../core/platform"
-import { TrustStore } from "../core/trust-store"
 import { Router } from "./answer"
 import { MucClock } from "./clock"
+import { Delivery } from "./delivery"
 import { discover } from "./discovery"
+import { type Endpoint, endpointOf } from "./endpoint"
+import { Holdings } from "./holdings"
 import { Identity } from "./identity"
-import { Installation } from "./installation"
-import { startInstallationService } from "./installation-service"
+import { Initialization } from "./initialization"
 import { KeyRing } from "./keys"
-import { trustAt, trustSlotSize, trustSlots } from "./layout"
 import { LineMaster } from "./master"
 import { MeterList } from "./meters"
+import { MucTrust } from "./peer-trust"
+import { SecureUplink } from "./secure-uplink"
 import { serveUplink } from "./uplink"
 
 const lineBaud = 9600
@@ -26,6 +27,8 @@ const longestFile = 4096
 /** Once an hour, and every ten seconds while no meter is known. */
 const discoveryMs = 3600000
 const eagerDiscoveryMs = 10000
+/** How often it is looked whether a meter's time to be told has come. */
+const deliveryMs = 10000
 
 /** The MUC image: finds the meters of its RS-485 line and carries requests and answers between them and its uplink. */
 export function start(machine: Machine): void {
@@ -43,21 +46,32 @@ export function start(machine: Machine): void {
     })
     const identity = new Identity(fram, machine.deviceId)
     const clock = new MucClock(rtc, identity)
-    const trust = new TrustStore(fram, trustAt, trustSlotSize, trustSlots)
+    const holdings = new Holdings(fram)
+    const keys = new KeyRing(fram)
     const custody = machine.custody
-    startInstallationService(new Installation(identity, new KeyRing(fram), trust, custody, clock), custody)
     const meters = new MeterList(fram)
     const master = new LineMaster(line)
-    const router = new Router(machine, identity.serverId, master, meters)
+    const router = new Router(machine, identity.serverId, master, meters, holdings, keys)
     console.log(
         "muc " + router.serverId.toString("hex") + " step " + identity.step() + " knows " + meters.count() + " meters",
     )
 
     pumpLine.start(line)
     findMeters.start(master, meters)
+    deliverForEver.start(new Delivery(holdings, master, meters))
     const uplink = machine.uplink
-    if (!uplink) console.log("this board has no uplink")
-    else callHome.start(uplink, router, machine.settings.get("uplink"))
+    const agreement = machine.agreement
+    if (!uplink || !agreement) {
+        console.log("this board has no uplink")
+        return
+    }
+    const settings = machine.settings
+    const directory = endpoint(settings.get("directory"), "directory")
+    const provider = settings.get("provider") || "security-management"
+    const toDirectory = new SecureUplink(uplink, holdings, custody, agreement, new MucTrust(holdings, clock, true))
+    const toHeadEnd = new SecureUplink(uplink, holdings, custody, agreement, new MucTrust(holdings, clock, false))
+    const initialization = new Initialization(holdings, clock, toDirectory, directory, provider)
+    callHome.start(toHeadEnd, router, endpoint(settings.get("uplink"), "uplink"), initialization)
 }
 
 function pumpLine(line: SmlLine): void {
@@ -71,19 +85,31 @@ function findMeters(master: LineMaster, meters: MeterList): void {
             if (found > 0) console.log("found " + found + " meters, now " + meters.count())
         } catch (e: any) {
             if (!(e instanceof PlombError)) throw e
-            e.print()
+            console.log(e.message)
         }
         platform().sleepMs(meters.count() > 0 ? discoveryMs : eagerDiscoveryMs)
     }
 }
 
-/** `where` is the setting `uplink`, "host:port". */
-function callHome(uplink: Uplink, router: Router, where: string): void {
-    const colon = where.lastIndexOf(":")
-    const port = parseInt(where.slice(colon + 1))
-    if (colon < 1 || !(port > 0 && port < 65536)) {
-        console.log('uplink is not set (uplink=HOST:PORT), came "' + where + '"')
-        return
+function deliverForEver(delivery: Delivery): void {
+    while (true) {
+        platform().sleepMs(deliveryMs)
+        delivery.round()
     }
-    serveUplink(uplink, router, where.slice(0, colon), port)
+}
+
+function callHome(
+    uplink: SecureUplink,
+    router: Router,
+    where: Endpoint | undefined,
+    initialization: Initialization,
+): void {
+    serveUplink(uplink, router, where, initialization)
+}
+
+/** Where the setting `name` points; the log says where it points nowhere. */
+function endpoint(setting: string, name: string): Endpoint | undefined {
+    const where = endpointOf(setting)
+    if (!where) console.log(name + " is not set (" + name + '=HOST:PORT), came "' + setting + '"')
+    return where
 }

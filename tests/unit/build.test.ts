@@ -206,7 +206,7 @@ describe("devicescript.json", () => {
 
     test("the project's own names both images and all four boards", () => {
         const variants = readManifest(checkout)
-        expect(new Set(variants.map(each => each.image))).toEqual(new Set(["meter", "muc"]))
+        expect(new Set(variants.map(each => each.image))).toEqual(new Set(["meter", "muc", "muc_install"]))
         const hardware = new Set(variants.map(each => each.hardware))
         expect(hardware).toEqual(new Set(["vm", "plomb_pico", "plomb_pico_w", "plomb_esp32_c3", "plomb_esp32_s3"]))
     })

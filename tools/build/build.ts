@@ -7,6 +7,7 @@ import { sealChecksum } from "./checksum.ts"
 import { entryPath, entryText, identification } from "./entry.ts"
 import { readManifest, type Variant } from "./manifest.ts"
 import { measure, type Sizes } from "./sizes.ts"
+import { withoutTexts } from "./texts.ts"
 
 /** The checkout this file belongs to. */
 export const checkout = resolve(dirname(fileURLToPath(import.meta.url)), "../..")
@@ -66,6 +67,8 @@ export async function buildVariant(variant: Variant, root = checkout): Promise<B
         files: { [path]: text },
         name: `plomb-${variant.image}`,
         version: variant.version,
+        change: withoutTexts,
+        changeName: "without texts",
     })
     const checksumAt = sealChecksum(image.bytecode)
     image.debug.binary = { hex: Buffer.from(image.bytecode).toString("hex") }

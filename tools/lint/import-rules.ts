@@ -59,9 +59,9 @@ function appRules(app: string): ImportRule[] {
     const shared = [core, /^firmware\/(tls|sandbox)\//, own, ports, /^@devicescript\/(core|runtime|server|servers)$/]
     return [
         {
-            files: new RegExp(`^firmware/${app}/main\\.ts$`),
+            files: new RegExp(`^firmware/${app}/(main|install)\\.ts$`),
             allowed: [...shared, anyHal],
-            says: `${app}/main.ts composes: core, its own rooms, hal`,
+            says: `${app}/main.ts and install.ts compose: core, its own rooms, hal`,
         },
         {
             files: own,

@@ -14,6 +14,9 @@ export interface CompileOptions {
     version?: string
     /** Flags of the compiler, as `devs build -F`: `allFunctions`, `allPrototypes`, … */
     flags?: Record<string, boolean>
+    /** Changes each source file of the project before it is compiled; line numbers should stay. `changeName` tells changes apart. */
+    change?(path: string, text: string): string
+    changeName?: string
 }
 
 /** A compiled program. */
@@ -120,7 +123,7 @@ export async function compile(entry: string, options: CompileOptions = {}): Prom
     const files = Object.entries(options.files ?? {})
     const identity = { "@name": options.name ?? "plomb", "@version": options.version ?? "0.0.0" }
     const surroundings = folderText(join(root, "boards")) + folderText(join(root, "services"))
-    const inputs = JSON.stringify([root, main, files, identity, options.flags ?? {}, cliVersion()])
+    const inputs = JSON.stringify([root, main, files, identity, options.flags ?? {}, cliVersion(), "short jumps", options.changeName])
     const name = `images/${hashOf(inputs, surroundings)}.json`
     const kept = recallImage(name, root)
     if (kept) return kept
@@ -150,7 +153,7 @@ export async function compile(entry: string, options: CompileOptions = {}): Prom
             if (made !== undefined) return made
             const text = readFileSync(path, "utf8")
             hashes[relative(root, path)] = hashOf(text)
-            return text
+            return options.change ? options.change(path, text) : text
         },
         write() {},
         resolvePath: path => resolve(root, path),

@@ -1,0 +1,81 @@
+import { verifyChain } from "../core/chain"
+import type { Crl } from "../core/crl"
+import { Code, fail } from "../core/errors"
+import { sameOctets } from "../core/octets"
+import { type Certificate, digitalSignature } from "../core/x509"
+import { Role, readRole } from "../core/x509-role"
+import type { PeerTrust } from "../tls/config"
+import type { MucClock } from "./clock"
+import type { Holdings } from "./holdings"
+import { TrustSlot } from "./layout"
+
+/** id-kp-serverAuth (RFC 5280 4.2.1.12). */
+const serverAuth = hex`2b06010505070301`
+
+/**
+ * Who may be at the other end of a connection of the MUC (rules: README.md). Throws what `verifyChain` throws, `TlsRole` for a
+ * sound certificate that has no business here, `TimeNotTrusted` without a clock. The host's name is the connection's to check.
+ */
+export class MucTrust implements PeerTrust {
+    /** For the uplink, or `toDirectory`. */
+    constructor(
+        private readonly holdings: Holdings,
+        private readonly clock: MucClock,
+        private readonly toDirectory: boolean,
+    ) {}
+
+    nowSeconds(): number {
+        return this.clock.nowSeconds()
+    }
+
+    check(chain: Certificate[]): number {
+        const now = this.nowSeconds()
+        const root = this.holdings.certificate(TrustSlot.CaRoot)
+        if (!root) fail(Code.CertificateMissing, -1, "the CA root", "none")
+        const crls: Crl[] = []
+        let until = root.notAfter
+        for (let i = 0; i < chain.length; ++i) {
+            if (sameOctets(chain[i].der, root.der)) continue
+            const crl = this.holdings.crlOf(chain[i].authorityKeyId)
+            if (crl) crls.push(crl)
+            until = Math.min(until, chain[i].notAfter)
+            // A stale list that is let pass says nothing about the time.
+            if (crl && crl.nextUpdate >= now) until = Math.min(until, crl.nextUpdate)
+        }
+        const leaf = chain[0]
+        verifyChain({
+            chain,
+            anchors: [root],
+            atSeconds: now,
+            crls,
+            crlRequired: !this.toDirectory,
+            crlMayBeStale: this.toDirectory,
+            keyUsage: digitalSignature,
+            extendedKeyUsage: leaf.extendedKeyUsageAt > 0 ? serverAuth : undefined,
+            maxIntermediates: 1,
+        })
+        this.checkRole(leaf, chain.length > 1 ? chain[1] : root)
+        return until
+    }
+
+    private checkRole(leaf: Certificate, issuer: Certificate): void {
+        const role = roleOf(leaf)
+        let right = false
+        if (this.toDirectory) right = role === Role.directory
+        else if (role === Role.concentrator) right = roleOf(issuer) === Role.manufacturer
+        else if (role === Role.operator || role === Role.securityManagement) {
+            const provider = this.holdings.inForce(TrustSlot.SecurityManagement)
+            const same = role === Role.operator ? issuer : leaf
+            // By its key: a renewed CERT_SM is the same provider.
+            right = provider !== undefined && sameOctets(provider.publicKey, same.publicKey)
+        }
+        if (!right)
+            fail(Code.TlsRole, -1, this.toDirectory ? "a directory" : "a concentrator or our provider", "role " + role)
+    }
+}
+
+/** The role's number, -1 where there is none. */
+function roleOf(certificate: Certificate): number {
+    const role = readRole(certificate)
+    return role ? role.role : -1
+}

@@ -1,0 +1,175 @@
+import type { KeyAgreement, KeyCustody, Uplink } from "../../hal/ports"
+import type { Aead } from "../core/aead"
+import { ChaCha20Poly1305 } from "../core/chacha20poly1305"
+import { Code, fail, PlombError } from "../core/errors"
+import { platform } from "../core/platform"
+import type { Certificate } from "../core/x509"
+import { TlsClient } from "../tls/client"
+import type { PeerTrust, Suite, TlsIdentity } from "../tls/config"
+import { SessionMemory } from "../tls/sessions"
+import { TrustCache } from "../tls/trust-cache"
+import type { Holdings } from "./holdings"
+import { TrustSlot } from "./layout"
+
+/**
+ * Largest record taken and sent, octets: two of them, plain and sealed, fit the heap beside the application. A request file of
+ * the head-end needs one or two.
+ */
+const recordLimit = 1024
+/** TLS_CHACHA20_POLY1305_SHA256: the one that costs least code and time here. With AES-GCM the image does not fit. */
+const chachaSuite: Suite = { id: 0x1303, keyLength: 32, cipher: chacha }
+
+function chacha(key: Buffer): Aead {
+    return new ChaCha20Poly1305(key)
+}
+
+/** A handshake is over within this; key and signature of an element take 0.3 s, software keys on a slow board several. */
+const handshakeMs = 30000
+
+/**
+ * The board's TCP connection under TLS 1.3 with certificates on both sides; an `Uplink` like the one it builds on. After
+ * `connect` the peer is judged, and the judgement is looked at again with each `receive`: when its time is over the
+ * connection ends with `CrlStale`. Throws what the TLS engine throws besides the codes of `Uplink`.
+ */
+export class SecureUplink implements Uplink, PeerTrust {
+    /** Milliseconds at which the peer last sent something. */
+    heardAt = 0
+    private connection: TlsClient | undefined
+    private untilSeconds = 0
+    /** Judgements and sessions, good for as long as nothing new has come to judge by. */
+    private readonly trust: TrustCache
+    private readonly sessions = new SessionMemory(1)
+    private version = 0
+
+    constructor(
+        private readonly transport: Uplink,
+        private readonly holdings: Holdings,
+        private readonly custody: KeyCustody,
+        private readonly agreement: KeyAgreement,
+        trust: PeerTrust,
+    ) {
+        this.trust = new TrustCache(trust, 2)
+    }
+
+    /** Was the last handshake a resumption: without certificate and signature? */
+    resumed(): boolean {
+        return this.connection !== undefined && this.connection.resumed
+    }
+
+    nowSeconds(): number {
+        return this.trust.nowSeconds()
+    }
+
+    /** What the connection asks: the judgement, remembered for as long as connection and sessions live. */
+    check(chain: Certificate[]): number {
+        this.untilSeconds = this.trust.check(chain)
+        return this.untilSeconds
+    }
+
+    connect(host: string, port: number, timeoutMs: number): void {
+        // Without clock and identity no octet is sent.
+        this.nowSeconds()
+        if (this.version !== this.holdings.version) {
+            this.version = this.holdings.version
+            this.trust.drop()
+            this.sessions.clear()
+        }
+        const connection = new TlsClient({
+            hostName: host,
+            sessionKey: host + ":" + port,
+            identity: this.identity(),
+            agreement: this.agreement,
+            suites: [chachaSuite],
+            trust: this,
+            sessions: this.sessions,
+            recordLimit,
+        })
+        this.transport.connect(host, port, timeoutMs)
+        this.connection = connection
+        try {
+            const from = platform().millis()
+            connection.start()
+            this.flush(connection)
+            while (!connection.isOpen()) {
+                const left = handshakeMs - (platform().millis() - from)
+                const octets = left > 0 ? this.transport.receive(left) : undefined
+                if (octets === undefined) fail(Code.LinkTimeout, -1, "the end of a handshake", "none")
+                this.take(connection, octets)
+            }
+        } catch (e: any) {
+            this.close()
+            throw e
+        }
+    }
+
+    send(octets: Buffer): void {
+        const connection = this.connection
+        if (!connection) fail(Code.LinkLost, -1, "an open connection", "none")
+        connection.write(octets)
+        this.flush(connection)
+    }
+
+    receive(timeoutMs: number): Buffer | undefined | null {
+        const from = platform().millis()
+        for (;;) {
+            const connection = this.connection
+            if (!connection) return null
+            const plain = connection.read()
+            if (plain) return plain
+            if (connection.isClosed()) return null
+            // A judgement whose time is over is none: of a certificate, or of the lists it was made with.
+            if (this.nowSeconds() > this.untilSeconds) {
+                this.close()
+                fail(Code.CrlStale, -1, "a peer that is proved until now", "until " + this.untilSeconds)
+            }
+            const left = timeoutMs - (platform().millis() - from)
+            const octets = left > 0 ? this.transport.receive(left) : undefined
+            if (octets === undefined) return undefined
+            this.take(connection, octets)
+        }
+    }
+
+    /** Says goodbye where that is still possible. */
+    close(): void {
+        const connection = this.connection
+        this.connection = undefined
+        if (connection) {
+            try {
+                connection.close()
+                this.flush(connection)
+            } catch (e: any) {
+                if (!(e instanceof PlombError)) throw e
+            }
+        }
+        this.transport.close()
+    }
+
+    /** Hands octets to the engine; `null` is the end of the transport. What the engine has to say is sent also where it throws. */
+    private take(connection: TlsClient, octets: Buffer | null): void {
+        try {
+            if (octets === null) connection.end()
+            else {
+                this.heardAt = platform().millis()
+                connection.feed(octets)
+            }
+        } catch (e: any) {
+            this.close()
+            throw e
+        }
+        this.flush(connection)
+    }
+
+    private flush(connection: TlsClient): void {
+        const parts = connection.output()
+        for (let i = 0; i < parts.length; ++i) this.transport.send(parts[i])
+    }
+
+    /** Our certificate and the manufacturer's, and the key's holder. */
+    private identity(): TlsIdentity {
+        const leaf = this.holdings.trust.read(TrustSlot.Muc)
+        const issuer = this.holdings.trust.read(TrustSlot.Manufacturer)
+        if (!leaf || !issuer) fail(Code.CertificateMissing, -1, "a certificate of this MUC", "none")
+        const custody = this.custody
+        return { chain: [leaf, issuer], sign: digest => custody.sign(digest) }
+    }
+}
