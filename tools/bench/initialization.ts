@@ -6,6 +6,7 @@ import type { HeldItem } from "../../firmware/core/inventory.ts"
 import { instituteCrls } from "../calibrate/certifier.ts"
 import { serverIdOf } from "../calibrate/station.ts"
 import { constantLoad } from "../chips/load-source.ts"
+import { openMuc } from "../commission/boards.ts"
 import { kind, passwordVerifier, type Secret } from "../commission/secrets.ts"
 import { commissionMuc, mucCertifierOf } from "../commission/station.ts"
 import { Concentrator } from "../concentrator/concentrator.ts"
@@ -74,7 +75,7 @@ async function initialize(folder: string, listen: Listener): Promise<Report> {
         anchors: [textOf(pki, "institute-root", "cert.pem")],
         crls: () => instituteCrls(pki),
         refreshMs: 1000,
-        pauseMs: 1000,
+        attempts: 2,
     })
     const desk = await Desk.open({
         serials,
@@ -98,14 +99,16 @@ async function initialize(folder: string, listen: Listener): Promise<Report> {
             each.on("log", (line: string) => listen(`[${name}] ${line}`))
         const uplink = await concentrator.listen(0)
 
-        listen("meters and MUC on one line; the MUC is produced and installed with its symmetric keys")
+        listen("the MUC is produced, and installed with its symmetric keys")
+        const brought = symmetricSecrets()
+        await commission(pki, join(folder, "state"), brought.secrets, listen)
+
+        listen("meters and MUC on one line")
         await desk.start()
         await desk.startMuc({
             uplink: `127.0.0.1:${uplink.port}`,
             settings: { directory: new URL(directory.tlsUrl).host, provider: "security-management" },
         })
-        const brought = symmetricSecrets()
-        await commission(desk, pki, brought.secrets, listen)
 
         listen("the MUC fetches, brings to its meters what they need, and calls the concentrator")
         const devices = await settled(provider, pki, listen)
@@ -135,9 +138,9 @@ async function initialize(folder: string, listen: Listener): Promise<Report> {
     }
 }
 
-/** Production and installation at the station. */
-async function commission(desk: Desk, pki: string, secrets: Secret[], listen: Listener): Promise<void> {
-    const { bus, muc } = await desk.mucLink()
+/** Production and installation at the station, with the image for that. */
+async function commission(pki: string, state: string, secrets: Secret[], listen: Listener): Promise<void> {
+    const { muc, close } = await openMuc("vm", state)
     try {
         await commissionMuc({
             muc,
@@ -149,7 +152,7 @@ async function commission(desk: Desk, pki: string, secrets: Secret[], listen: Li
             remember: () => {},
         })
     } finally {
-        bus.dispose()
+        await close()
     }
 }
 
@@ -188,6 +191,10 @@ function symmetricSecrets(): Brought {
 async function settled(provider: HeadEnd, pki: string, listen: Listener): Promise<InventoryRow[]> {
     const until = Date.now() + patienceMs
     let said = ""
+    for (const serial of serials)
+        await provider
+            .waitForMeter(serverIdOf(serial), until - Date.now())
+            .catch((error: Error) => listen(error.message))
     for (;;) {
         const rows: InventoryRow[] = []
         for (const [holder, id, holdings] of wanted(pki))

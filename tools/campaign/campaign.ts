@@ -35,6 +35,19 @@ export const campaigns: Campaign[] = [
         },
     },
     {
+        name: "tls-mutations",
+        summary:
+            "TLS handshakes with each bit of each message flipped and each message cut at each octet: never completed",
+        count: { node: 1_000_000, vm: 100 },
+        load: () => import("./tls-mutations.ts"),
+    },
+    {
+        name: "tls-connections",
+        summary: "TLS connections, full, resumed and failing, one after the other in the VM: no heap lost",
+        count: { node: 1000, vm: 1000 },
+        load: () => import("./tls-connections.ts"),
+    },
+    {
         name: "power-cuts",
         summary: "power cut at FRAM writes of a metering board: nothing goes back, nothing is signed twice",
         count: { node: 1000, vm: 1000 },
@@ -71,5 +84,11 @@ export const campaigns: Campaign[] = [
             "lines cut, concentrator and head-end killed during traffic: what was acknowledged arrives, and once (in Node)",
         count: { node: 500, vm: 500 },
         load: () => import("./plugs.ts"),
+    },
+    {
+        name: "mucs",
+        summary: "count MUCs behind one concentrator at the pace of real lines, some dumb, all cut off once (in Node)",
+        count: { node: 300, vm: 300 },
+        load: () => import("./mucs.ts"),
     },
 ]

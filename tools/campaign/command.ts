@@ -38,10 +38,10 @@ export async function run(args: string[]): Promise<number> {
     const count = asked === undefined ? campaign.count[where] : wholeNumber("count", asked)
     const only = values.run === undefined ? undefined : wholeNumber("run", values.run)
     const seed = wholeNumber("seed", values.seed)
-    const { summary, failures } = await (await campaign.load()).run(count, seed, where, only)
+    const { summary, failures, cases = count } = await (await campaign.load()).run(count, seed, where, only)
     for (const line of summary) console.log(line)
     for (const line of failures.slice(0, 20)) console.error(line)
     if (failures.length > 20) console.error(`and ${failures.length - 20} more`)
-    console.log(`${campaign.name}: ${count} cases with seed ${seed} in ${where}: ${failures.length} failures`)
+    console.log(`${campaign.name}: ${cases} cases with seed ${seed} in ${where}: ${failures.length} failures`)
     return failures.length > 0 ? 1 : 0
 }

@@ -4,6 +4,8 @@ export interface Outcome {
     summary: string[]
     /** One line each; none = passed. */
     failures: string[]
+    /** Cases that were run, where that is another number than was asked for. */
+    cases?: number
 }
 
 /** Pseudo-random whole numbers below n; the same for the same seed (mulberry32). */
