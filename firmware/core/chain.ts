@@ -52,6 +52,7 @@ export function verifyChain(check: ChainCheck): Certificate {
     let issuer = anchor
     for (let i = count - 1; i >= 0; --i) {
         const certificate = chain[i]
+        platform().yieldNow()
         checkIssuer(issuer, i + 1)
         // RFC 5280 6.1.4 (m): the shortest path length allowed so far
         if (issuer.pathLength >= 0 && issuer.pathLength < pathLength) pathLength = issuer.pathLength

@@ -1,4 +1,8 @@
 import { Code, fail } from "./errors"
+import { platform } from "./platform"
+
+/** Elements read since other fibers had their turn: what a stranger sends may have thousands. */
+let readInARow = 0
 
 /**
  * Strict DER (X.690) over octets that stay where they are: one cursor walks the original buffer and
@@ -35,6 +39,10 @@ export class DerReader {
 
     /** Passes over one element of this tag (-1: any); `from`, `start` and `stop` tell where it is. */
     read(tag: number): void {
+        if (++readInARow > 150) {
+            readInARow = 0
+            platform().yieldNow()
+        }
         const data = this.data
         const end = this.end
         let at = this.at

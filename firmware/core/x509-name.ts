@@ -1,6 +1,7 @@
 import { DerReader } from "./der"
 import { Code, fail } from "./errors"
 import { cut, sameOctets } from "./octets"
+import { platform } from "./platform"
 
 /** Tags of DirectoryString (RFC 5280 4.1.2.4) and IA5String, a bit each. */
 const textTags = (1 << 0x0c) | (1 << 0x13) | (1 << 0x14) | (1 << 0x16) | (1 << 0x1c) | (1 << 0x1e)
@@ -75,6 +76,7 @@ function folded(der: DerReader): Buffer {
     let length = 0
     let blank = false
     for (let i = der.start; i < der.stop; ++i) {
+        if ((i & 511) === 0) platform().yieldNow()
         const c = der.data[i]
         if (c === 32) blank = length > 0
         else {

@@ -1,7 +1,8 @@
-import { Code } from "../core/errors"
+import { Code, fail } from "../core/errors"
 import { hkdfExpandLabel } from "../core/hkdf"
 import { cut, join, sameOctets } from "../core/octets"
 import { platform } from "../core/platform"
+import type { Certificate } from "../core/x509"
 import { refuse } from "./alerts"
 import type { PeerTrust, TlsConfig, TlsIdentity } from "./config"
 import { ecdsaScheme, Handshake, p256Group, retryRandom } from "./handshake"
@@ -23,14 +24,14 @@ export interface TlsClientConfig extends TlsConfig {
     sessionKey?: string
 }
 
-/** Messages that are due: `step` of the handshake. */
-const dueServerHello = 1
-const dueEncryptedExtensions = 2
-const dueCertificateRequest = 3
-const dueCertificate = 4
-const dueCertificateVerify = 5
-const dueFinished = 6
-const dueTickets = 7
+/** Messages that are due: `step` of the handshake; the type of the message fits below. */
+const dueServerHello = 0x100
+const dueEncryptedExtensions = 0x200
+const dueCertificateRequest = 0x300
+const dueCertificate = 0x400
+const dueCertificateVerify = 0x500
+const dueFinished = 0x600
+const dueTickets = 0x700
 
 /** Longest ticket that is kept. */
 const longestTicket = 2048
@@ -124,22 +125,37 @@ export class TlsClient extends Handshake {
     }
 
     take(message: Buffer): void {
-        const step = this.step
-        const type = message[0]
-        if (step === dueServerHello && type === 2) this.takeServerHello(message)
-        else if (step === dueEncryptedExtensions && type === 8) this.takeEncryptedExtensions(message)
-        else if (step === dueCertificateRequest && type === 13) this.takeCertificateRequest(message)
-        else if ((step === dueCertificateRequest || step === dueCertificate) && type === 11) {
-            this.takeCertificates(message, this.settings.trust)
-            const name = this.settings.hostName
-            if (name !== "" && this.peer && !namesHost(this.peer, name)) refuse(Code.TlsHostName, name)
-            this.step = dueCertificateVerify
-        } else if (step === dueCertificateVerify && type === 15) {
-            this.takeVerify(message)
-            this.step = dueFinished
-        } else if (step === dueFinished && type === 20) this.finish(message)
-        else if (step === dueTickets && type === 4) this.takeTicket(message)
-        else refuse(Code.TlsUnexpected, "another handshake message than " + type)
+        switch (this.step + message[0]) {
+            case dueServerHello + 2:
+                this.takeServerHello(message)
+                break
+            case dueEncryptedExtensions + 8:
+                this.takeEncryptedExtensions(message)
+                break
+            case dueCertificateRequest + 13:
+                this.takeCertificateRequest(message)
+                break
+            case dueCertificateRequest + 11:
+            case dueCertificate + 11: {
+                this.takeCertificates(message, this.settings.trust)
+                const name = this.settings.hostName
+                if (name !== "" && !namesHost(this.peer as Certificate, name)) refuse(Code.TlsHostName, name)
+                this.step = dueCertificateVerify
+                break
+            }
+            case dueCertificateVerify + 15:
+                this.takeVerify(message)
+                this.step = dueFinished
+                break
+            case dueFinished + 20:
+                this.finish(message)
+                break
+            case dueTickets + 4:
+                this.takeTicket(message)
+                break
+            default:
+                fail(Code.TlsUnexpected, -1, "another message", "message " + message[0])
+        }
     }
 
     private takeServerHello(message: Buffer): void {

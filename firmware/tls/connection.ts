@@ -1,5 +1,5 @@
 import { Code, fail, PlombError } from "../core/errors"
-import { cut, uintBE } from "../core/octets"
+import { cut, join, uintBE } from "../core/octets"
 import { platform } from "../core/platform"
 import type { Certificate } from "../core/x509"
 import { alertOf, closeNotify, refuse, userCanceled } from "./alerts"
@@ -94,7 +94,7 @@ export abstract class TlsConnection {
     write(octets: Buffer): void {
         if (!this.isOpen()) fail(Code.TlsNotOpen, -1, "an open connection", "another")
         if (this.owesUpdate) this.updateKeys(false)
-        this.send(applicationData, [octets])
+        this.send(applicationData, octets)
     }
 
     /** Takes application data that came; undefined where there is none. */
@@ -122,7 +122,7 @@ export abstract class TlsConnection {
         this.owesUpdate = false
         const sends = this.sends
         if (!sends || !this.isOpen()) return
-        this.send(handshake, [Buffer.from([keyUpdate, 0, 0, 1, both ? 1 : 0])])
+        this.send(handshake, Buffer.from([keyUpdate, 0, 0, 1, both ? 1 : 0]))
         this.sends = sends.next()
     }
 
@@ -144,12 +144,12 @@ export abstract class TlsConnection {
     }
 
     private sendAlert(description: number): void {
-        this.send(alert, [Buffer.from([description === closeNotify ? 1 : 2, description])])
+        this.send(alert, Buffer.from([description === closeNotify ? 1 : 2, description]))
         this.alertSent = description
     }
 
     protected sendHandshake(parts: Buffer[]): void {
-        this.send(handshake, parts)
+        this.send(handshake, join(parts))
     }
 
     /** For middleboxes (RFC 8446 D.4). */
@@ -157,29 +157,16 @@ export abstract class TlsConnection {
         this.outgoing.push(hex`140303000101`)
     }
 
-    /** Cuts the parts, joined, into records. */
-    private send(type: number, parts: Buffer[]): void {
-        let left = 0
-        for (let i = 0; i < parts.length; ++i) left += parts[i].length
-        let part = 0
-        let at = 0
-        while (left > 0) {
+    /** Cuts what is to be sent into records. */
+    private send(type: number, octets: Buffer): void {
+        for (let at = 0; at < octets.length; ) {
             const updateAfter = this.config.updateAfter || 0x800000
             if (this.sends && type === applicationData && this.sends.sequence >= updateAfter) this.updateKeys(false)
             const sends = this.sends
-            const length = Math.min(left, this.sendLimit - 1)
-            left -= length
+            const length = Math.min(octets.length - at, this.sendLimit - 1)
             let record: Buffer = Buffer.alloc(sends ? length + 1 : length)
-            for (let filled = 0; filled < length; ) {
-                const count = Math.min(parts[part].length - at, length - filled)
-                record.blitAt(filled, parts[part], at, count)
-                filled += count
-                at += count
-                if (at === parts[part].length) {
-                    part++
-                    at = 0
-                }
-            }
+            record.blitAt(0, octets, at, length)
+            at += length
             const size = sends ? length + 17 : length
             const header = Buffer.from([sends ? applicationData : type, 3, 3, size >> 8, size & 0xff])
             if (sends) {

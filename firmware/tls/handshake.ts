@@ -13,6 +13,8 @@ import { handshake, numberBE, vector } from "./writer"
 
 /** Most certificates of a peer's chain. */
 const mostCertificates = 6
+/** Octets of one of them. */
+const longestCertificate = 2048
 
 /** What CertificateVerify signs before the transcript's hash (RFC 8446 4.4.3): 64 spaces, then who signs. */
 const spaces = hex`
@@ -168,6 +170,8 @@ export abstract class Handshake extends TlsConnection {
             const extensions = new Extensions(reader)
             if (extensions.next()) misplaced(extensions.type)
             if (chain.length >= mostCertificates) refuse(Code.ChainTooLong, "at most " + mostCertificates)
+            // Reading and comparing them must stay within the step limit, whatever a stranger sends
+            if (der.length > longestCertificate) refuse(Code.CertificateTooLong, "at most " + longestCertificate)
             // Certificates stay in memory once, for the transcript and for their judge
             this.transcript.push(cut(message, at, 3))
             this.transcript.push(der)

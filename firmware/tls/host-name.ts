@@ -1,21 +1,18 @@
 import { DerReader } from "../core/der"
+import { cut, sameOctets } from "../core/octets"
 import type { Certificate } from "../core/x509"
 
 /** The four octets of an IPv4 address in dotted decimals; undefined for anything else. */
 export function addressOf(host: string): Buffer | undefined {
-    const octets: number[] = [0]
-    let digits = 0
-    for (let i = 0; i < host.length; ++i) {
-        const c = host.charCodeAt(i)
-        const last = octets.length - 1
-        if (c === 46 && digits > 0) {
-            octets.push(0)
-            digits = 0
-        } else if (c >= 48 && c <= 57 && octets[last] < 26 && ++digits <= 3) octets[last] = octets[last] * 10 + c - 48
-        else return undefined
-        if (octets[octets.length - 1] > 255) return undefined
+    const parts = host.split(".")
+    if (parts.length !== 4) return undefined
+    const address = Buffer.alloc(4)
+    for (let i = 0; i < 4; ++i) {
+        const value = parseInt(parts[i])
+        if (!(value >= 0 && value <= 255) || value + "" !== parts[i]) return undefined
+        address[i] = value
     }
-    return octets.length === 4 && digits > 0 ? Buffer.from(octets) : undefined
+    return address
 }
 
 /**
@@ -29,19 +26,13 @@ export function namesHost(certificate: Certificate, host: string): boolean {
     const der = new DerReader(certificate.der, certificate.alternativeNamesAt, certificate.der.length)
     der.enter(0x30)
     while (der.more()) {
-        const tag = der.data[der.at]
-        der.read(-1)
         // RFC 5280 4.2.1.6: iPAddress [7], dNSName [2]
-        if (tag !== (address ? 0x87 : 0x82) || der.stop - der.start !== wanted.length) continue
-        if (address ? der.is(wanted) : sameName(der.data, der.start, wanted)) return true
+        const due = der.sees(address ? 0x87 : 0x82)
+        der.read(-1)
+        if (!due || der.stop - der.start !== wanted.length) continue
+        const name = cut(der.data, der.start, wanted.length)
+        for (let i = 0; i < name.length && !address; ++i) if (name[i] >= 65 && name[i] <= 90) name[i] = name[i] + 32
+        if (sameOctets(name, wanted)) return true
     }
     return false
-}
-
-function sameName(data: Buffer, at: number, lower: Buffer): boolean {
-    for (let i = 0; i < lower.length; ++i) {
-        const c = data[at + i]
-        if ((c >= 65 && c <= 90 ? c + 32 : c) !== lower[i]) return false
-    }
-    return true
 }

@@ -1,4 +1,4 @@
-import { Code } from "../core/errors"
+import { Code, fail } from "../core/errors"
 import { hkdfExpandLabel } from "../core/hkdf"
 import { cut, join, sameOctets, uintBE } from "../core/octets"
 import { platform } from "../core/platform"
@@ -22,12 +22,12 @@ export interface TlsServerConfig extends TlsConfig {
     hostName?: string
 }
 
-/** Messages that are due: `step` of the handshake. */
+/** Messages that are due: `step` of the handshake; the type of the message fits below. */
 const dueClientHello = 0
-const dueCertificate = 1
-const dueCertificateVerify = 2
-const dueFinished = 3
-const dueNothing = 4
+const dueCertificate = 0x100
+const dueCertificateVerify = 0x200
+const dueFinished = 0x300
+const dueNothing = 0x400
 
 /** Most tickets of a ClientHello that are looked at. */
 const mostTickets = 4
@@ -61,18 +61,24 @@ export class TlsServer extends Handshake {
     }
 
     take(message: Buffer): void {
-        const step = this.step
-        const type = message[0]
-        const trust = this.settings.trust
-        if (step === dueClientHello && type === 1) this.takeHello(message)
-        else if (step === dueCertificate && type === 11 && trust) {
-            this.takeCertificates(message, trust)
-            this.step = dueCertificateVerify
-        } else if (step === dueCertificateVerify && type === 15) {
-            this.takeVerify(message)
-            this.step = dueFinished
-        } else if (step === dueFinished && type === 20) this.finish(message)
-        else refuse(Code.TlsUnexpected, "another handshake message than " + type)
+        switch (this.step + message[0]) {
+            case dueClientHello + 1:
+                this.takeHello(message)
+                break
+            case dueCertificate + 11:
+                this.takeCertificates(message, this.settings.trust as PeerTrust)
+                this.step = dueCertificateVerify
+                break
+            case dueCertificateVerify + 15:
+                this.takeVerify(message)
+                this.step = dueFinished
+                break
+            case dueFinished + 20:
+                this.finish(message)
+                break
+            default:
+                fail(Code.TlsUnexpected, -1, "another message", "message " + message[0])
+        }
     }
 
     private takeHello(message: Buffer): void {

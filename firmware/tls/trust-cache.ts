@@ -1,12 +1,12 @@
-import { sameOctets } from "../core/octets"
 import { platform } from "../core/platform"
 import type { Certificate } from "../core/x509"
 import type { PeerTrust } from "./config"
 
 /** Judgements by SHA-256 of the chain, for as long as they hold: a chain that comes again costs no signature. */
 export class TrustCache implements PeerTrust {
-    private hashes: Buffer[] = []
+    private hashes: string[] = []
     private ends: number[] = []
+    private next = 0
 
     /** Keeps the last `most` judgements of `inner`. */
     constructor(
@@ -15,20 +15,18 @@ export class TrustCache implements PeerTrust {
     ) {}
 
     check(chain: Certificate[]): number {
-        const hash = platform().sha256(chain.map(each => each.der))
-        const now = this.nowSeconds()
-        let index = -1
-        for (let i = 0; i < this.hashes.length; ++i) if (sameOctets(this.hashes[i], hash)) index = i
-        if (index >= 0 && now <= this.ends[index]) return this.ends[index]
+        const hash = platform()
+            .sha256(chain.map(each => each.der))
+            .toString("hex")
+        let at = this.hashes.indexOf(hash)
+        if (at >= 0 && this.nowSeconds() <= this.ends[at]) return this.ends[at]
         const until = this.inner.check(chain)
-        if (index < 0 && this.hashes.length >= this.most) {
-            this.hashes.shift()
-            this.ends.shift()
+        if (at < 0) {
+            at = this.next
+            this.next = (at + 1) % this.most
         }
-        if (index < 0) {
-            this.hashes.push(hash)
-            this.ends.push(until)
-        } else this.ends[index] = until
+        this.hashes[at] = hash
+        this.ends[at] = until
         return until
     }
 
@@ -40,5 +38,6 @@ export class TrustCache implements PeerTrust {
     drop(): void {
         this.hashes = []
         this.ends = []
+        this.next = 0
     }
 }

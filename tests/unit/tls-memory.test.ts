@@ -4,11 +4,13 @@ import { Code, PlombError } from "../../firmware/core/errors"
 import { alertOf } from "../../firmware/tls/alerts"
 import { TlsClient, type TlsClientConfig } from "../../firmware/tls/client"
 import type { TlsConnection } from "../../firmware/tls/connection"
+import { retryRandom } from "../../firmware/tls/handshake"
 import { TlsServer, type TlsServerConfig } from "../../firmware/tls/server"
 import { SessionMemory } from "../../firmware/tls/sessions"
 import { chachaSuite, gcmSuite } from "../../firmware/tls/suites"
 import { TicketKeys } from "../../firmware/tls/tickets"
 import { TrustCache } from "../../firmware/tls/trust-cache"
+import { extension, vector } from "../../firmware/tls/writer"
 import { party } from "../helpers/certificates"
 import { codeThrown } from "../helpers/errors"
 import {
@@ -142,6 +144,44 @@ describe("TLS in memory", () => {
         const { client, server } = pair({ sessions }, { tickets })
         expect(codeThrown(() => shuttle(client, server))).toBe("TlsBinder")
         expect(server.alertSent).toBe(51)
+    })
+
+    it("shows a cookie it is given, once, and goes on with the same key share and its session", () => {
+        const sessions = new SessionMemory()
+        const tickets = new TicketKeys()
+        const cookie = Buffer.from("keep this")
+        open({ sessions }, { tickets })
+        const both = pair({ sessions }, { tickets })
+        const server = both.server as any
+        const takeHello = server.takeHello.bind(server)
+        const retry = (message: Buffer) => {
+            const hello = server.readHello(message)
+            server.shaking = true
+            server.choose(hello.suite)
+            server.transcript.push(message)
+            server.restartTranscript()
+            server.sayServerHello(retryRandom, hello, extension(44, [vector(2, [cookie])]))
+        }
+        const seen: Buffer[] = []
+        server.takeHello = (message: Buffer) => {
+            seen.push(message)
+            if (seen.length === 1) retry(message)
+            else takeHello(message)
+        }
+        shuttle(both.client, both.server)
+        expect([both.client.isOpen(), both.client.resumed]).toEqual([true, true])
+        expect(seen.map(hello => hello.includes(cookie))).toEqual([false, true])
+
+        const twice = pair()
+        const other = twice.server as any
+        other.takeHello = (message: Buffer) => {
+            const hello = other.readHello(message)
+            other.shaking = true
+            other.choose(hello.suite)
+            other.sayServerHello(retryRandom, hello, extension(44, [vector(2, [cookie])]))
+        }
+        expect(codeThrown(() => shuttle(twice.client, twice.server))).toBe("TlsUnexpected")
+        expect(twice.client.alertSent).toBe(10)
     })
 
     it("a known chain is not judged again until the judgements are dropped", () => {
