@@ -3,6 +3,7 @@ import Module, { createRequire } from "node:module"
 import { dirname } from "node:path"
 import { Script } from "node:vm"
 import { keep, recall } from "./cache.ts"
+import { shortenJumps, withShortJumps } from "./shorten.ts"
 
 /** The parts of the stock DeviceScript compiler that are used here. */
 export interface Compiler {
@@ -78,14 +79,15 @@ function bundle(): string {
 export function toolchain(): Toolchain {
     if (loaded) return loaded
     const text = Module.wrap(
-        bundle().replace(/^#!.*/, "") +
+        "const { shortenJumps } = module;" +
+            withShortJumps(bundle().replace(/^#!.*/, "")) +
             "\nmodule.exports = { compiler: require_devicescript_compiler_node()," +
             " addServices: compileServiceSpecs, addBoards: compileBoards," +
             " patchCustomBoard, patchFstorToBoard }",
     )
-    const name = `cli-${cliVersion()}-${process.version}-${process.arch}.code`
+    const name = `cli-short-${cliVersion()}-${process.version}-${process.arch}.code`
     const script = new Script(text, { filename: bundleFile, cachedData: recall(name) })
-    const shell = { exports: {} as Toolchain }
+    const shell = { exports: {} as Toolchain, shortenJumps }
     const evaluate = script.runInThisContext()
     evaluate(shell.exports, createRequire(bundleFile), shell, bundleFile, dirname(bundleFile))
     if (script.cachedDataRejected !== false) keep(name, script.createCachedData())
