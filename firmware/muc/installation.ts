@@ -1,17 +1,22 @@
 import type { KeyCustody } from "../../hal/ports"
-import { verifyChain } from "../core/chain"
+import { verifyChain, verifyCrl } from "../core/chain"
+import { parseCrl } from "../core/crl"
 import { writeCsr } from "../core/csr"
 import { Code, fail } from "../core/errors"
 import { Held } from "../core/inventory"
-import { sameOctets } from "../core/octets"
-import type { TrustStore } from "../core/trust-store"
+import { cut, sameOctets } from "../core/octets"
 import { type Certificate, parseCertificate } from "../core/x509"
 import { nameText } from "../core/x509-name"
 import { Role, readRole } from "../core/x509-role"
 import type { MucClock } from "./clock"
+import { longestCrl } from "./crl-store"
+import type { Holdings } from "./holdings"
 import { type Identity, mostHardware, Step } from "./identity"
 import type { KeyRing } from "./keys"
 import { TrustSlot } from "./layout"
+
+/** In the place of a slot: a revocation list, whose issuer says where it belongs. */
+const listSlot = 16
 
 /**
  * Production and installation of a MUC, on its side (paper 4.1 and 4.3; services/installation.md). Each method does
@@ -19,10 +24,13 @@ import { TrustSlot } from "./layout"
  * its link starts where it stopped. `Installed` closes it: opening it again is an authority's order.
  */
 export class Installation {
+    /** Parts of a revocation list that came; gone with the power. */
+    private area: Buffer | undefined
+
     constructor(
         readonly identity: Identity,
         readonly keys: KeyRing,
-        private readonly trust: TrustStore,
+        private readonly holdings: Holdings,
         private readonly custody: KeyCustody,
         private readonly clock: MucClock,
     ) {}
@@ -38,21 +46,43 @@ export class Installation {
         this.identity.produce(hardware)
     }
 
-    /** A part of a certificate. The anchors' slots are open before production, the provider's after delivery. */
+    /**
+     * A part of a certificate, or of a revocation list in "slot" 16. The anchors' slots are open before production, the
+     * provider's and lists after delivery.
+     */
     put(slot: number, offset: number, part: Buffer): void {
         this.allowSlot(slot)
-        this.trust.writePart(slot, offset, part)
+        if (slot !== listSlot) {
+            this.holdings.trust.writePart(slot, offset, part)
+            return
+        }
+        if (offset === 0) this.area = Buffer.alloc(longestCrl)
+        const area = this.area
+        if (!area) fail(Code.StepOutOfOrder, -1, "the first part", "part at " + offset)
+        if (!(offset + part.length <= longestCrl)) fail(Code.OutOfRange, offset, "" + longestCrl, "more octets")
+        area.blitAt(offset, part, 0, part.length)
     }
 
-    /** The certificate in `slot` is whole; it must parse, and the provider's must be one of this CA. */
+    /**
+     * The certificate in `slot` is whole; it must parse, and the provider's must be one of this CA. A list must be current and
+     * of an issuer held; the one that is held already is no error.
+     */
     close(slot: number, length: number): void {
         this.allowSlot(slot)
+        if (slot === listSlot) {
+            const area = this.area
+            if (!area) fail(Code.StepOutOfOrder, -1, "a list", "none")
+            this.area = undefined
+            this.takeList(cut(area, 0, length))
+            return
+        }
+        const trust = this.holdings.trust
         try {
-            parseCertificate(this.trust.close(slot, length))
+            parseCertificate(trust.close(slot, length))
             if (slot === TrustSlot.SecurityManagement) this.checkProvider()
         } catch (e: any) {
             // What the slot held went with the first part: it is empty, not wrong.
-            this.trust.writePart(slot, 0, Buffer.alloc(0))
+            trust.writePart(slot, 0, Buffer.alloc(0))
             throw e
         }
     }
@@ -109,8 +139,26 @@ export class Installation {
         this.check([this.certificate(TrustSlot.Muc), this.certificate(TrustSlot.Manufacturer)], utcSeconds)
         keys.settle()
         this.clock.set(utcSeconds)
-        if (this.trust.read(TrustSlot.SecurityManagement)) this.checkProvider()
+        if (this.holdings.trust.read(TrustSlot.SecurityManagement)) this.checkProvider()
         this.identity.reach(Step.Installed)
+    }
+
+    private takeList(der: Buffer): void {
+        const crl = parseCrl(der)
+        const now = this.clock.nowSeconds()
+        // RFC 5280 6.3.3 (a): the list is current
+        if (now < crl.thisUpdate) fail(Code.CrlNotYetValid, -1, "a list of the past", "from " + crl.thisUpdate)
+        if (now > crl.nextUpdate) fail(Code.CrlStale, -1, "a list until " + now, "" + crl.nextUpdate)
+        for (let slot = TrustSlot.Manufacturer; slot <= TrustSlot.SecurityManagement; ++slot) {
+            const issuer = this.holdings.certificate(slot)
+            const keyId = issuer ? issuer.subjectKeyId : undefined
+            if (!issuer || !keyId || !crl.authorityKeyId || !sameOctets(keyId, crl.authorityKeyId)) continue
+            verifyCrl(crl, issuer)
+            const held = this.holdings.crlOf(keyId)
+            if (!held || !sameOctets(held.der, der)) this.holdings.takeList(crl)
+            return
+        }
+        fail(Code.CertificateMissing, -1, "the issuer of the list", "none held")
     }
 
     private checkProvider(): void {
@@ -124,14 +172,14 @@ export class Installation {
     }
 
     private certificate(slot: number): Certificate {
-        const der = this.trust.read(slot)
-        if (!der) fail(Code.CertificateMissing, -1, "a certificate in slot " + slot, "none")
-        return parseCertificate(der)
+        const certificate = this.holdings.certificate(slot)
+        if (!certificate) fail(Code.CertificateMissing, -1, "a certificate in slot " + slot, "none")
+        return certificate
     }
 
     private allowSlot(slot: number): void {
         if (slot === TrustSlot.Muc) this.allow(Step.Bare, Step.KeyMade)
-        else if (slot === TrustSlot.SecurityManagement) this.allow(Step.Delivered, Step.Delivered)
+        else if (slot === TrustSlot.SecurityManagement || slot === listSlot) this.allow(Step.Delivered, Step.Delivered)
         else if (slot >= TrustSlot.Manufacturer && slot <= TrustSlot.InstituteRoot) this.allow(Step.Bare, Step.Bare)
         else fail(Code.BadArgument, -1, "a slot of the installation", "" + slot)
     }

@@ -5,16 +5,17 @@ import { join } from "node:path"
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest"
 import { parseCsr } from "../../firmware/core/csr"
 import { Held } from "../../firmware/core/inventory"
-import { TrustStore } from "../../firmware/core/trust-store"
 import { MucClock } from "../../firmware/muc/clock"
+import { Holdings } from "../../firmware/muc/holdings"
 import { Identity, Step } from "../../firmware/muc/identity"
 import { Installation } from "../../firmware/muc/installation"
 import { KeyRing, mostKeys } from "../../firmware/muc/keys"
-import { symmetricKeysAt, TrustSlot, trustAt, trustSlotSize, trustSlots } from "../../firmware/muc/layout"
+import { symmetricKeysAt, TrustSlot, trustAt } from "../../firmware/muc/layout"
 import { SoftwareCustody } from "../../hal/keys-software"
 import { passwordVerifier } from "../../tools/commission/secrets"
 import { initPki } from "../../tools/pki/init"
 import { issueDevice, issueWithKey } from "../../tools/pki/issue"
+import { readPem } from "../../tools/pki/pem"
 import { codeThrown } from "../helpers/errors"
 import { Cut, MemoryStore } from "../helpers/memory-store"
 
@@ -55,15 +56,16 @@ function started() {
     const custody = new SoftwareCustody(store)
     const identity = new Identity(store, deviceId)
     const clock = new MucClock(rtc, identity)
-    const trust = new TrustStore(store, trustAt, trustSlotSize, trustSlots)
+    const holdings = new Holdings(store)
     const keys = new KeyRing(store)
     return {
         custody,
         identity,
         clock,
-        trust,
+        holdings,
+        trust: holdings.trust,
         keys,
-        installation: new Installation(identity, keys, trust, custody, clock),
+        installation: new Installation(identity, keys, holdings, custody, clock),
     }
 }
 
@@ -203,7 +205,7 @@ describe("Production of a MUC", () => {
             "CertificateForOtherName",
             async muc => {
                 const other = new Identity(new MemoryStore(0x2000), Buffer.from("504c4d4300000008", "hex"))
-                const elsewhere = new Installation(other, muc.keys, muc.trust, muc.custody, muc.clock)
+                const elsewhere = new Installation(other, muc.keys, muc.holdings, muc.custody, muc.clock)
                 other.reach(Step.KeyMade)
                 return (await issueDevice(pki, "muc", elsewhere.makeKey(), "054d4300000008", issue)).certificate
             },
@@ -293,6 +295,41 @@ describe("Installation of a MUC", () => {
         expect(codeThrown(() => put(muc, TrustSlot.SecurityManagement, der()))).toContain(code)
         expect(muc.trust.read(TrustSlot.SecurityManagement)).toBeUndefined()
         put(muc, TrustSlot.SecurityManagement, cert("security-management"))
+    })
+})
+
+describe("Revocation lists that are installed by hand", () => {
+    const listOf = (party: string, from = pki) => readPem(readFileSync(join(from, party, "crl.pem"), "utf8"))[0].der
+
+    it("are taken from the issuers that the MUC holds, also twice", async () => {
+        const muc = await delivered()
+        put(muc, TrustSlot.SecurityManagement, cert("security-management"))
+        for (const party of ["ca-root", "manufacturer", "security-management", "institute-root", "ca-root"])
+            put(muc, 16, listOf(party))
+        expect(started().holdings.lists.all()).toHaveLength(4)
+    })
+
+    it.each<[string, string, () => Buffer, number]>([
+        ["of another PKI", "CertificateMissing", () => listOf("ca-root", foreign), now],
+        ["of an issuer that is not held", "CertificateMissing", () => listOf("security-management"), now],
+        ["that is past its time", "CrlStale", () => listOf("ca-root"), now + 300 * 86_400],
+        ["that is not valid yet", "CrlNotYetValid", () => listOf("ca-root"), now - 86_400],
+        ["that is none", "DerTag", () => key(7), now],
+    ])("are refused %s", async (_what, code, der, at) => {
+        const muc = await delivered()
+        rtc.seconds = at
+        expect(codeThrown(() => put(muc, 16, der()))).toBe(code)
+        expect(started().holdings.lists.all()).toEqual([])
+    })
+
+    it("are refused where a part is missing or too much, and before delivery", async () => {
+        expect(codeThrown(() => started().installation.put(16, 0, key(1)))).toBe("StepOutOfOrder")
+        const { installation } = await delivered()
+        expect(codeThrown(() => installation.put(16, 192, key(1)))).toBe("StepOutOfOrder")
+        expect(codeThrown(() => installation.close(16, 10))).toBe("StepOutOfOrder")
+        installation.put(16, 0, key(1))
+        expect(codeThrown(() => installation.put(16, 4080, key(1)))).toBe("OutOfRange")
+        expect(codeThrown(() => installation.close(16, 5000))).toBe("OutOfRange")
     })
 })
 

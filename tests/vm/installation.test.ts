@@ -42,8 +42,8 @@ async function withMuc(
 ): Promise<void> {
     const desk = await Desk.open({ serials: [] })
     try {
-        await desk.startMuc({ serial, uplink: "" })
-        const { bus, muc } = await desk.mucLink()
+        await desk.startInstallation(serial)
+        const { bus, muc } = await desk.installationLink()
         await use(muc, desk, bus).finally(() => bus.dispose())
     } finally {
         await desk.close()

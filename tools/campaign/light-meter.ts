@@ -16,7 +16,8 @@ export class LightMeter {
     private previous = Buffer.alloc(32)
     private readonly id: Buffer
 
-    private constructor(
+    /** Signs with `key`, whatever its chain says. */
+    constructor(
         /** Hex. */
         readonly serverId: string,
         private readonly key: KeyObject,

@@ -24,6 +24,8 @@ export interface LightMucOptions {
     port: number
     /** How long an answer takes, in ms. */
     answerMs?: () => number
+    /** It says which meters it has, and no more. */
+    dumb?: boolean
     /** First and longest pause before it calls again, and silence after which it does, in ms. */
     pauseMs: number
     longestPauseMs: number
@@ -90,8 +92,11 @@ export class LightMuc {
     }
 
     private serve(socket: TLSSocket, raw: Buffer): void {
-        const answer = this.answer(readRequestFile(Buffer.from(raw)))
-        const delay = this.options.answerMs?.() ?? 0
+        const request = readRequestFile(Buffer.from(raw))
+        if (this.options.dumb && request.target !== "") return
+        const answer = this.answer(request)
+        // Its own list it has at once.
+        const delay = request.target === "" ? 0 : (this.options.answerMs?.() ?? 0)
         const send = () => {
             if (!socket.destroyed) socket.write(answer)
         }

@@ -3,6 +3,19 @@ import { join } from "node:path"
 import { createInterface } from "node:readline"
 import { checkout } from "../build/build.ts"
 
+const alive = new Set<ChildProcess>()
+
+/** Whatever ends this process ends them too. */
+function killAll(): void {
+    for (const child of alive) child.kill("SIGKILL")
+}
+
+function watch(): void {
+    if (process.listeners("exit").includes(killAll)) return
+    process.on("exit", killAll)
+    for (const signal of ["SIGINT", "SIGTERM"]) process.once(signal, () => process.exit(1))
+}
+
 /** A plomb command in a process of its own, which can be killed and started again. */
 export class Service {
     /** Where it listens, while it does. */
@@ -24,10 +37,17 @@ export class Service {
             stdio: ["ignore", "pipe", "pipe"],
         })
         this.child = child
+        watch()
+        alive.add(child)
         createInterface(child.stdout!).on("line", line => {
             if (this.child === child) this.onLine(line)
         })
-        this.ended = new Promise(resolve => child.once("close", () => resolve()))
+        this.ended = new Promise(resolve =>
+            child.once("close", () => {
+                alive.delete(child)
+                resolve()
+            }),
+        )
         return new Promise((resolve, reject) => {
             createInterface(child.stderr!).on("line", line => {
                 this.log.push(line)

@@ -17,8 +17,8 @@ export async function openMuc(board: string, state: string): Promise<OpenMuc> {
     if (board.startsWith("serial:")) return openSerial(board.slice("serial:".length))
     const desk = await Desk.open({ serials: [], state })
     const { bus, muc } = await desk
-        .startMuc({ serial: mucSerial(board), uplink: "" })
-        .then(() => desk.mucLink())
+        .startInstallation(mucSerial(board))
+        .then(() => desk.installationLink())
         .catch(async error => {
             await desk.close()
             throw error

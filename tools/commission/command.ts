@@ -1,4 +1,4 @@
-import { existsSync, readFileSync, rmSync } from "node:fs"
+import { existsSync, rmSync } from "node:fs"
 import { join } from "node:path"
 import { fingerprint } from "../calibrate/protocol.ts"
 import { confirm, makeWritable, question, readPartial } from "../calibrate/session.ts"
@@ -8,13 +8,16 @@ import { readPassphrase } from "../pki/passphrase.ts"
 import { isMucBoard, openMuc } from "./boards.ts"
 import { step } from "./muc.ts"
 import { kind, mBusSecret, passwordSecret, plcSecret, type Secret } from "./secrets.ts"
-import { type CommissioningRecord, commissionMuc, type Installation, mucCertifierOf } from "./station.ts"
+import { broughtByHand, type CommissioningRecord, commissionMuc, type Installation, mucCertifierOf } from "./station.ts"
 
 export const help = `plomb commission muc: production and local installation of a MUC
 
   plomb commission muc --board vm[:SERIAL] | serial:PORT    production: key made inside, certified, sealed
   plomb commission muc --board … --password-file FILE --key1plc FILE|random --key2plc FILE|random
                        [--mbus-key ADDRESS=HEX]…             and installation, which closes it
+
+The board runs the image for production and installation (plomb flash muc_install); afterwards it gets the one
+that works with what was installed (plomb flash muc) and has no service that could change it.
 
   --board B            several in a row: repeat it; a port that is named again waits for the next MUC
   --pki DIR            PKI of \`plomb pki init\` (default pki); its manufacturer certifies the MUC
@@ -31,7 +34,7 @@ Installation, for one MUC:
                        random: made, and kept in DIR/SERVERID.key1plc for the adapter
   --mbus-key A=HEX     key of a radio meter (32 or 64 hex digits, or @FILE) and its address as on the air:
                        16 hex digits of manufacturer, number, version and type; may be repeated
-  --local              also puts the provider's certificate, where there is no directory that brings it
+  --local              also puts the provider's certificate and revocation lists, where no directory brings them
 
 A broken link, a power cut or Ctrl-C loses nothing: the MUC counts its steps, run the same command again. A MUC that is
 installed is refused. Nothing reads a secret back: the record says which ones are held.`
@@ -136,8 +139,8 @@ function installationOf(values: {
         plcSecret("key2plc", key2plc, join(values.out!, `${serverId}.key2plc`)),
     ]
     plc("")
-    const provider = local ? readFileSync(join(values.pki!, "security-management", "cert.pem"), "utf8") : undefined
-    return serverId => ({ secrets: [...plc(serverId), verifier, ...meters], securityManagement: provider })
+    const brought = local ? broughtByHand(values.pki!) : {}
+    return serverId => ({ secrets: [...plc(serverId), verifier, ...meters], ...brought })
 }
 
 async function runAll(boards: string[], options: Options): Promise<number> {

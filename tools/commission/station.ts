@@ -1,14 +1,17 @@
 import { createPublicKey, X509Certificate } from "node:crypto"
 import { readFileSync } from "node:fs"
 import { join } from "node:path"
-import { type Issuance, issuanceOf } from "../calibrate/issuance.ts"
+import { Code } from "../../firmware/core/errors"
+import { crlsOf, type Issuance, issuanceOf } from "../calibrate/issuance.ts"
+import { RefusedError } from "../calibrate/link.ts"
 import { JobError } from "../calibrate/station.ts"
+import { readPem } from "../pki/pem.ts"
 import type { HeldKey, MucIdentification, MucUnderInstallation } from "./muc.ts"
 import { step } from "./muc.ts"
 import type { Secret } from "./secrets.ts"
 
 /** Slots of a MUC's trust store (services/installation.md). */
-const slot = { muc: 0, manufacturer: 1, caRoot: 2, instituteRoot: 3, securityManagement: 4 }
+const slot = { muc: 0, manufacturer: 1, caRoot: 2, instituteRoot: 3, securityManagement: 4, list: 16 }
 
 /** The certification side; `tools/pki` is the one implementation. */
 export interface MucCertifier extends Issuance {
@@ -26,6 +29,14 @@ export function mucCertifierOf(pki: string, passphrase?: string): MucCertifier {
         caRoot: certificate("ca-root"),
         instituteRoot: certificate("institute-root"),
         ...issuanceOf(pki, "muc", "ca-root", passphrase),
+    }
+}
+
+/** What a directory would bring the MUC, from the PKI folder: CERT_SM and the lists of all issuers it holds. */
+export function broughtByHand(pki: string): Pick<Installation, "securityManagement" | "lists"> {
+    return {
+        securityManagement: readFileSync(join(pki, "security-management", "cert.pem"), "utf8"),
+        lists: crlsOf(pki, ["ca-root", "manufacturer", "security-management", "institute-root"]),
     }
 }
 
@@ -52,8 +63,9 @@ export interface CommissioningRecord {
 /** What is to be installed after delivery; without it the MUC is left as the manufacturer delivers it. */
 export interface Installation {
     secrets: Secret[]
-    /** CERT_SM, PEM, where the MUC is not to fetch it from the directory. */
+    /** Where the MUC is not to fetch them from the directory: CERT_SM, PEM, and revocation lists, PEM. */
     securityManagement?: string
+    lists?: string[]
 }
 
 export interface CommissioningJob {
@@ -149,7 +161,7 @@ export async function commissionMuc(job: CommissioningJob): Promise<Commissionin
 
 async function install(
     { muc, now }: CommissioningJob,
-    { secrets, securityManagement }: Installation,
+    { secrets, securityManagement, lists }: Installation,
     begin: (name: string, final?: string) => void,
 ): Promise<void> {
     const same = (a: HeldKey) => (b: HeldKey) => a.kind === b.kind && a.address === b.address
@@ -166,6 +178,12 @@ async function install(
         begin("installed: certificate of the provider's security management")
         await muc.putCertificate(slot.securityManagement, derOf(securityManagement))
     }
+    if (lists) begin("installed: revocation lists")
+    for (const { der } of (lists ?? []).flatMap(text => readPem(text)))
+        await muc.putCertificate(slot.list, der).catch(error => {
+            // A list under a former key of its issuer.
+            if (!(error instanceof RefusedError) || error.code !== Code.CertificateMissing) throw error
+        })
     const held = await muc.held()
     const missing = secrets.find(({ key }) => !held.some(same(key)))
     if (missing) throw new JobError(`the MUC does not hold what was put: ${missing.name}`)

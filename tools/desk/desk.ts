@@ -99,7 +99,16 @@ export class Desk {
 
     /** Puts a MUC on the line and powers it. */
     async startMuc({ uplink, serial = 1, settings }: DeskMucOptions): Promise<void> {
-        const { image } = await ensureBuilt("muc", "vm")
+        await this.powerMuc("muc", serial, { uplink, ...settings })
+    }
+
+    /** Powers a MUC with the image for production and installation. */
+    async startInstallation(serial = 1): Promise<void> {
+        await this.powerMuc("muc_install", serial, {})
+    }
+
+    private async powerMuc(program: string, serial: number, settings: Record<string, string>): Promise<void> {
+        const { image } = await ensureBuilt(program, "vm")
         const stateDir = this.options.state && join(this.options.state, `muc-${serial}`)
         const bench = mucBench({ clock: this.world, serial, stateDir, wire: this.wire })
         const board = new Board({
@@ -108,7 +117,7 @@ export class Desk {
             deviceId: mucDeviceId(serial),
             bus: bench.bus,
             parts: [bench],
-            settings: { uplink, ...settings },
+            settings,
             onLog: line => this.options.onLog?.("muc", line),
         })
         this.muc = { board, bench }
@@ -121,8 +130,8 @@ export class Desk {
         return { bus, meter: new MeterUnderCalibration(call) }
     }
 
-    /** The Jacdac link of the MUC, and its installation service. Real clock only. */
-    async mucLink(): Promise<{ bus: JDBus; muc: MucUnderInstallation }> {
+    /** The Jacdac link of a MUC in installation, and its service. Real clock only. */
+    async installationLink(): Promise<{ bus: JDBus; muc: MucUnderInstallation }> {
         const { bus, call } = await this.link(this.muc!.board, mucTarget)
         return { bus, muc: new MucUnderInstallation(call) }
     }
