@@ -123,7 +123,16 @@ export async function compile(entry: string, options: CompileOptions = {}): Prom
     const files = Object.entries(options.files ?? {})
     const identity = { "@name": options.name ?? "plomb", "@version": options.version ?? "0.0.0" }
     const surroundings = folderText(join(root, "boards")) + folderText(join(root, "services"))
-    const inputs = JSON.stringify([root, main, files, identity, options.flags ?? {}, cliVersion(), "short jumps", options.changeName])
+    const inputs = JSON.stringify([
+        root,
+        main,
+        files,
+        identity,
+        options.flags ?? {},
+        cliVersion(),
+        "short jumps",
+        options.changeName,
+    ])
     const name = `images/${hashOf(inputs, surroundings)}.json`
     const kept = recallImage(name, root)
     if (kept) return kept
