@@ -12,9 +12,15 @@ const tries = 3
 const answerMs = 6000
 const pollMs = 20
 
-/** Master of the RS-485 line: one request at a time, each with its answer. */
+/** Longest wait for one's turn. */
+const turnMs = 20000
+
+/** Master of the RS-485 line: one request at a time, each with its answer. Who waits gets the line in the order of coming. */
 export class LineMaster {
-    private busy = false
+    /** Turns given out, the one whose it is, and those nobody waits for any more. */
+    private last = 0
+    private turn = 1
+    private gaveUp: number[] = []
 
     constructor(private readonly line: SmlLine) {}
 
@@ -38,7 +44,7 @@ export class LineMaster {
             }
             return fail(Code.MeterSilent, -1, "an answer of " + serverId.toString("hex"), "none in " + tries + " tries")
         } finally {
-            this.busy = false
+            this.leave()
         }
     }
 
@@ -56,7 +62,7 @@ export class LineMaster {
             }
             return senders
         } finally {
-            this.busy = false
+            this.leave()
         }
     }
 
@@ -71,12 +77,22 @@ export class LineMaster {
         }
     }
 
+    /** Without an order, whoever asks much leaves no gap for the others to find. */
     private enter(): void {
-        for (let waited = 0; this.busy; waited += 20) {
-            if (waited > 20000) fail(Code.Busy, -1, "the line free within 20 s", "busy")
-            platform().sleepMs(20)
+        const mine = ++this.last
+        for (let waited = 0; this.turn !== mine; waited += pollMs) {
+            if (waited > turnMs) {
+                this.gaveUp.push(mine)
+                fail(Code.Busy, -1, "the line free within 20 s", "busy")
+            }
+            platform().sleepMs(pollMs)
         }
-        this.busy = true
+    }
+
+    private leave(): void {
+        ++this.turn
+        while (this.gaveUp.indexOf(this.turn) >= 0) ++this.turn
+        if (this.turn > this.last) this.gaveUp = []
     }
 }
 
