@@ -21,21 +21,33 @@ import { LightMeter } from "./light-meter.ts"
 import { LightMuc } from "./light-muc.ts"
 import { type Outcome, randomFrom } from "./outcome.ts"
 
-/** A meter at 9600 Bd signs and sends in this time, in ms. */
-const answerMs = { least: 700, most: 2500 }
-const everyMs = 20_000
+/** How quick a world is, in ms: a meter's answer takes from `least` to `most`, the standing order says `everyMs`. */
+export interface Pace {
+    least: number
+    most: number
+    everyMs: number
+}
+
+/** A meter at 9600 Bd signs and sends in this time. */
+const realPace: Pace = { least: 700, most: 2500, everyMs: 20_000 }
 /** One MUC in so many never answers. */
 const dumbEach = 50
 const lists = ["ca-root", "manufacturer", "security-management"]
 const patienceMs = 240_000
 
 /**
- * `count` MUCs, each with one meter, behind one concentrator with a standing order of 20 s, all in this process; answers
+ * `count` MUCs, each with one meter, behind one concentrator with a standing order, all in this process; answers
  * take as long as on a real line and some MUCs never answer. Two periods, then all connections break at once, then two
  * more. Prints what it took; everything kept must have been delivered, each MUC must be back, nobody may have been
  * held up by those who are dumb.
  */
-export async function run(count: number, seed: number): Promise<Outcome> {
+export function run(count: number, seed: number): Promise<Outcome> {
+    return runAt(realPace, count, seed)
+}
+
+/** The same at another pace. */
+export async function runAt(pace: Pace, count: number, seed: number): Promise<Outcome> {
+    const { everyMs } = pace
     const folder = mkdtempSync(join(tmpdir(), "plomb-mucs-"))
     const random = randomFrom(seed)
     const failures: string[] = []
@@ -67,7 +79,7 @@ export async function run(count: number, seed: number): Promise<Outcome> {
         const kept = new Map<string, number>()
         concentrator.on("kept", ({ serverId }) => kept.set(serverId, (kept.get(serverId) ?? 0) + 1))
         const { port } = await concentrator.listen(0)
-        const mucs = await makeMucs(pki, count, port, settings("operator").ca, random)
+        const mucs = await makeMucs(pki, count, port, settings("operator").ca, pace, random)
         close = async () => {
             for (const { muc } of mucs) muc.stop()
             await concentrator.close()
@@ -154,7 +166,14 @@ class Provider {
     }
 }
 
-async function makeMucs(pki: string, count: number, port: number, ca: string, random: (below: number) => number) {
+async function makeMucs(
+    pki: string,
+    count: number,
+    port: number,
+    ca: string,
+    { least, most }: Pace,
+    random: (below: number) => number,
+) {
     const authority = Authority.open(join(pki, "manufacturer"))
     const { key, file } = newKey()
     const { chain } = await LightMeter.make(pki, "0a01504c420100ffffff")
@@ -171,7 +190,7 @@ async function makeMucs(pki: string, count: number, port: number, ca: string, ra
         const tls = { key: file, chain: ders.map(der => pem("CERTIFICATE", der)).join(""), ca, crls: () => [] }
         const meter = new LightMeter(`0a01504c4201${(i + 1).toString(16).padStart(8, "0")}`, key, chain)
         const dumb = i % dumbEach === dumbEach - 1
-        const slow = () => answerMs.least + random(answerMs.most - answerMs.least)
+        const slow = () => least + random(most - least)
         const muc = new LightMuc({
             id,
             tls,

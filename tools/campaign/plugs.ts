@@ -6,8 +6,9 @@ import { initPki } from "../pki/init.ts"
 import { type Outcome, randomFrom } from "./outcome.ts"
 import { type Plug, PlugLane, plugs } from "./plug-lane.ts"
 
-/** Worlds side by side: most of the time of a run is waiting. */
+/** Worlds side by side: most of the time of a run is waiting. A few runs share one. */
 const mostLanes = 4
+const fewRuns = 10
 
 /**
  * Pulls a plug at random during traffic, `count` times: lines are reset, go dark or stay half open, concentrator and head-end
@@ -26,7 +27,8 @@ export async function run(count: number, seed: number, _where = "node", only?: n
     try {
         await initPki(pki)
         const lanes: PlugLane[] = []
-        for (let i = 0; i < Math.min(mostLanes, total); ++i) lanes.push(await PlugLane.open(folder, pki, i))
+        for (let i = 0; i < Math.min(mostLanes, Math.ceil(total / fewRuns)); ++i)
+            lanes.push(await PlugLane.open(folder, pki, i))
         const work = async (lane: PlugLane) => {
             for (let number = runs.shift(); number !== undefined; number = runs.shift()) {
                 const { plug, failures: came } = await lane.pull(randomFrom(seed * 1_000_003 + number))
