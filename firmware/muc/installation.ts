@@ -5,6 +5,7 @@ import { writeCsr } from "../core/csr"
 import { Code, fail } from "../core/errors"
 import { Held } from "../core/inventory"
 import { cut, sameOctets } from "../core/octets"
+import { platform } from "../core/platform"
 import { type Certificate, parseCertificate } from "../core/x509"
 import { nameText } from "../core/x509-name"
 import { Role, readRole } from "../core/x509-role"
@@ -150,6 +151,7 @@ export class Installation {
         if (now < crl.thisUpdate) fail(Code.CrlNotYetValid, -1, "a list of the past", "from " + crl.thisUpdate)
         if (now > crl.nextUpdate) fail(Code.CrlStale, -1, "a list until " + now, "" + crl.nextUpdate)
         for (let slot = TrustSlot.Manufacturer; slot <= TrustSlot.SecurityManagement; ++slot) {
+            platform().yieldNow()
             const issuer = this.holdings.certificate(slot)
             const keyId = issuer ? issuer.subjectKeyId : undefined
             if (!issuer || !keyId || !crl.authorityKeyId || !sameOctets(keyId, crl.authorityKeyId)) continue
@@ -172,6 +174,8 @@ export class Installation {
     }
 
     private certificate(slot: number): Certificate {
+        // Reading one takes thousands of steps, and a step of installation reads several.
+        platform().yieldNow()
         const certificate = this.holdings.certificate(slot)
         if (!certificate) fail(Code.CertificateMissing, -1, "a certificate in slot " + slot, "none")
         return certificate

@@ -2,6 +2,7 @@ import { Code, fail, PlombError } from "../core/errors"
 import { Held } from "../core/inventory"
 import { SwitchedRecord } from "../core/journal"
 import { cut, join, sameOctets } from "../core/octets"
+import { platform } from "../core/platform"
 import type { Store } from "../core/store"
 import { symmetricKeysAt } from "./layout"
 
@@ -94,6 +95,8 @@ export class KeyRing {
 
     /** A damaged slot holds nothing; the key is missed in the list and put anew. */
     private load(slot: number): Buffer {
+        // Some hundred steps a slot, and each question goes over all of them.
+        platform().yieldNow()
         try {
             return this.record(slot).load() || this.none
         } catch (e: any) {

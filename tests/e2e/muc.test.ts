@@ -1,21 +1,21 @@
 import { createHash } from "node:crypto"
 import { mkdtempSync, readFileSync, rmSync } from "node:fs"
-import { createServer, type Server, type Socket } from "node:net"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { afterAll, beforeAll, expect, test } from "vitest"
 import { getListReq } from "../../firmware/core/sml-messages.ts"
 import { identificationPath } from "../../firmware/core/sml-parameter.ts"
-import { SmlReceiver } from "../../firmware/core/sml-receive.ts"
 import { parameterRequest } from "../../firmware/core/sml-request.ts"
 import { writeFile } from "../../firmware/core/sml-transport.ts"
 import { instituteCrls } from "../../tools/calibrate/certifier.ts"
 import { serverIdOf } from "../../tools/calibrate/station.ts"
 import { attentionsOf, itemsOf } from "../../tools/campaign/ledger.ts"
 import { constantLoad } from "../../tools/chips/load-source.ts"
-import { layOutCalibrated } from "../../tools/desk/calibrated.ts"
+import { layOutDesk } from "../../tools/desk/calibrated.ts"
 import { Desk } from "../../tools/desk/desk.ts"
 import { LineProbe } from "../../tools/desk/line-probe.ts"
+import { partyTls } from "../../tools/desk/parties.ts"
+import { UplinkPeer } from "../../tools/desk/uplink-peer.ts"
 import { HeadEnd } from "../../tools/headend/headend.ts"
 import { listRequest, metersRequest } from "../../tools/headend/requests.ts"
 import { readResponse, treeValues } from "../../tools/headend/responses.ts"
@@ -25,58 +25,25 @@ const patienceMs = 300_000
 const serials = [4714, 4715]
 const ids = serials.map(serial => Buffer.from(serverIdOf(serial), "hex"))
 
-/** The head-end's end of the uplink, so far as to see octets. */
-class Peer {
-    port = 0
-    readonly files: Buffer[] = []
-    private server: Server | undefined
-    socket: Socket | undefined
-
-    async listen(port = 0): Promise<void> {
-        const server = createServer(socket => {
-            const receiver = new SmlReceiver(
-                16_384,
-                false,
-                raw => this.files.push(Buffer.from(raw)),
-                () => {},
-            )
-            this.socket = socket
-            socket.on("data", octets => receiver.feed(octets))
-            socket.on("error", () => {})
-            socket.on("close", () => {
-                if (this.socket === socket) this.socket = undefined
-            })
-        })
-        this.server = server
-        await new Promise<void>(resolve => server.listen(port, "127.0.0.1", resolve))
-        this.port = (server.address() as { port: number }).port
-    }
-
-    async close(): Promise<void> {
-        this.socket?.destroy()
-        await new Promise(resolve => this.server?.close(resolve))
-    }
-
-    /** The next answer, or undefined where none comes within `timeoutMs` of world time. */
-    async ask(request: Buffer, timeoutMs = patienceMs): Promise<Buffer | undefined> {
-        await desk.world.runUntil(() => this.socket !== undefined, patienceMs)
-        this.files.length = 0
-        this.socket?.write(request)
-        const until = desk.world.elapsedMs() + timeoutMs
-        await desk.world.runUntil(() => this.files.length > 0 || desk.world.elapsedMs() >= until, timeoutMs + 1000)
-        return this.files.shift()
-    }
+/** The next answer to a request, or undefined where none comes within `timeoutMs` of world time. */
+async function ask(request: Buffer, timeoutMs = patienceMs): Promise<Buffer | undefined> {
+    await desk.world.runUntil(() => peer.connected(), patienceMs)
+    peer.ask(request)
+    const until = desk.world.elapsedMs() + timeoutMs
+    await desk.world.runUntil(() => peer.files.length > 0 || desk.world.elapsedMs() >= until, timeoutMs + 1000)
+    return peer.files.shift()
 }
 
 let folder: string
 let desk: Desk
-const peer = new Peer()
+let peer: UplinkPeer
 let asked = 0
 const requestId = () => Buffer.from([0xac, ++asked >> 8, asked & 0xff])
 
 beforeAll(async () => {
     folder = mkdtempSync(join(tmpdir(), "plomb-muc-"))
-    await layOutCalibrated(folder, serials)
+    await layOutDesk(folder, serials)
+    peer = new UplinkPeer(join(folder, "pki"))
     const state = join(folder, "state")
     desk = await Desk.open({ serials, state, load: constantLoad(1500), clock: "virtual", startMs: Date.now() })
     await desk.start()
@@ -90,7 +57,7 @@ afterAll(async () => {
 
 /** The meters that the MUC says it has. */
 async function meters(): Promise<string[]> {
-    const raw = await peer.ask(metersRequest(requestId()))
+    const raw = await ask(metersRequest(requestId()))
     if (!raw) throw new Error("the MUC does not answer")
     return treeValues(readResponse(raw), 32).map(value => value.toString("hex"))
 }
@@ -133,10 +100,10 @@ test("the MUC finds both meters of its line by itself", async () => {
 test("octets of a meter's answer come through as they left the meter", async () => {
     const probe = new LineProbe(desk.world, desk.wire)
     // The line may be taken by a discovery: an Attention says "not now", and a head-end asks again.
-    let came = await peer.ask(listRequest(requestId(), ids[0]))
+    let came = await ask(listRequest(requestId(), ids[0]))
     for (let i = 0; i < 3 && came && itemsOf(came).length === 0; ++i) {
         console.log(`asked again: ${came.toString("hex")}`)
-        came = await peer.ask(listRequest(requestId(), ids[0]))
+        came = await ask(listRequest(requestId(), ids[0]))
     }
     expect(came && itemsOf(came)).toHaveLength(1)
     expect(probe.files.map(raw => raw.toString("hex"))).toContain(came?.toString("hex"))
@@ -144,26 +111,26 @@ test("octets of a meter's answer come through as they left the meter", async () 
 
 test("a meter that is not on the line: Attention FE03", async () => {
     const stranger = Buffer.from(serverIdOf(999), "hex")
-    const raw = await peer.ask(listRequest(requestId(), stranger))
+    const raw = await ask(listRequest(requestId(), stranger))
     expect(raw && attentionsOf(raw)).toEqual(["fe03"])
 })
 
 test("a damaged request, and one larger than the MUC's buffer: no answer, and the next one is served", async () => {
     const damaged = listRequest(requestId(), ids[0])
     damaged[40] ^= 0x10
-    expect(await peer.ask(damaged, 10_000)).toBeUndefined()
+    expect(await ask(damaged, 10_000)).toBeUndefined()
     const id = requestId()
     const large = writeFile(Array.from({ length: 60 }, () => getListReq(id, id, ids[0], Buffer.alloc(40))))
     expect(large.length).toBeGreaterThan(2048)
-    expect(await peer.ask(large, 10_000)).toBeUndefined()
+    expect(await ask(large, 10_000)).toBeUndefined()
     expect((await meters()).length).toBe(2)
 }, 120_000)
 
 test("a meter that has gone silent: Attention FE03 after three tries, the other goes on", async () => {
     await desk.meters[1].board.powerOff()
-    const raw = await peer.ask(listRequest(requestId(), ids[1]))
+    const raw = await ask(listRequest(requestId(), ids[1]))
     expect(raw && attentionsOf(raw)).toEqual(["fe03"])
-    const other = await peer.ask(listRequest(requestId(), ids[0]))
+    const other = await ask(listRequest(requestId(), ids[0]))
     expect(other && itemsOf(other)).toHaveLength(1)
 }, 120_000)
 
@@ -172,7 +139,7 @@ test("the MUC's list of meters survives a power cut, though a meter is silent", 
     await board.powerOff()
     await desk.world.runFor(5000)
     await board.powerOn()
-    await desk.world.runUntil(() => peer.socket === undefined || board.log.length > 0, patienceMs)
+    await desk.world.runUntil(() => !peer.connected() || board.log.length > 0, patienceMs)
     await desk.world.runFor(500)
     expect((await meters()).sort()).toEqual(ids.map(each => each.toString("hex")).sort())
     await desk.meters[1].board.powerOn()
@@ -185,6 +152,7 @@ test("the head-end goes and another comes in its place: readings of both meters 
     const pki = join(folder, "pki")
     const headEnd = new HeadEnd({
         store: join(folder, "evidence"),
+        tls: partyTls(pki, "operator"),
         anchors: [readFileSync(join(pki, "institute-root", "cert.pem"), "utf8")],
         crls: () => instituteCrls(pki),
         refreshMs: 20,

@@ -74,7 +74,7 @@ export const campaigns: Campaign[] = [
     {
         name: "requests",
         summary:
-            "hostile requests by line and TCP to a meter and a MUC in the VM: no panic, heap stable, still answering",
+            "hostile requests by line and TLS to a meter and a MUC in the VM: no panic, heap stable, still answering",
         count: { node: 300, vm: 300 },
         load: () => import("./requests.ts"),
     },

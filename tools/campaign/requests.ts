@@ -1,6 +1,5 @@
 import "../node/platform.ts"
 import { mkdtempSync, rmSync } from "node:fs"
-import { createServer, type Socket } from "node:net"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { LOAD_PROFILE } from "../../firmware/core/signed-list.ts"
@@ -13,13 +12,13 @@ import {
     statusPath,
     timePath,
 } from "../../firmware/core/sml-parameter.ts"
-import { SmlReceiver } from "../../firmware/core/sml-receive.ts"
 import { writeFile } from "../../firmware/core/sml-transport.ts"
 import { type SmlValue, writeMessage } from "../../firmware/core/sml-write.ts"
 import { serverIdOf } from "../calibrate/station.ts"
-import { layOutCalibrated } from "../desk/calibrated.ts"
+import { layOutDesk } from "../desk/calibrated.ts"
 import { Desk } from "../desk/desk.ts"
 import { LineProbe } from "../desk/line-probe.ts"
+import { UplinkPeer } from "../desk/uplink-peer.ts"
 import { listRequest, metersRequest } from "../headend/requests.ts"
 import type { Board } from "../vm/board.ts"
 import { type Outcome, randomFrom } from "./outcome.ts"
@@ -34,13 +33,13 @@ type Random = (below: number) => number
 
 /**
  * Request files that no head-end sends: many requests in one file, requests of every kind in any order, damaged octets, noise.
- * Half of them are put to a calibrated meter on its line, half to a MUC over TCP, both in the stock VM. Neither may
+ * Half of them are put to a calibrated meter on its line, half to a MUC over TLS, both in the stock VM. Neither may
  * panic, restart or lose heap, and in the end both must still answer.
  */
 export async function run(count: number, seed: number): Promise<Outcome> {
     const folder = mkdtempSync(join(tmpdir(), "plomb-requests-"))
     try {
-        await layOutCalibrated(folder, [serial])
+        await layOutDesk(folder, [serial])
         return await bombard(folder, count, seed)
     } finally {
         rmSync(folder, { recursive: true, force: true })
@@ -57,7 +56,8 @@ async function bombard(folder: string, count: number, seed: number): Promise<Out
     const { world } = desk
     const probe = new LineProbe(world, desk.wire)
     const id = Buffer.from(serverIdOf(serial), "hex")
-    const uplink = await HeadEnd.listen()
+    const uplink = new UplinkPeer(join(folder, "pki"))
+    await uplink.listen()
     try {
         await desk.start()
         await desk.startMuc({ uplink: `127.0.0.1:${uplink.port}` })
@@ -109,60 +109,8 @@ async function bombard(folder: string, count: number, seed: number): Promise<Out
         const text = `${answers} answers, the longest ${longest} octets; free heap of meter ${heaps[0]}, of MUC ${heaps[1]}`
         return { summary: [text], failures }
     } finally {
-        uplink.close()
+        await uplink.close()
         world.close()
-    }
-}
-
-/** The other end of the MUC's uplink: sends what it is told and keeps the files that come. */
-class HeadEnd {
-    readonly files: Buffer[] = []
-    private socket: Socket | undefined
-    private receiver = this.fresh()
-
-    private constructor(private readonly server: ReturnType<typeof createServer>) {
-        server.on("connection", socket => {
-            this.socket = socket
-            this.receiver = this.fresh()
-            socket.on("data", octets => this.receiver.feed(octets))
-            socket.on("error", () => {})
-            socket.on("close", () => {
-                if (this.socket === socket) this.socket = undefined
-            })
-        })
-    }
-
-    static async listen(): Promise<HeadEnd> {
-        const server = createServer()
-        await new Promise<void>(resolve => server.listen(0, "127.0.0.1", resolve))
-        return new HeadEnd(server)
-    }
-
-    get port(): number {
-        return (this.server.address() as { port: number }).port
-    }
-
-    connected(): boolean {
-        return this.socket !== undefined
-    }
-
-    ask(octets: Buffer): void {
-        this.files.length = 0
-        this.socket?.write(octets)
-    }
-
-    close(): void {
-        this.socket?.destroy()
-        this.server.close()
-    }
-
-    private fresh(): SmlReceiver {
-        return new SmlReceiver(
-            65_536,
-            false,
-            raw => this.files.push(Buffer.from(raw)),
-            () => {},
-        )
     }
 }
 

@@ -1,4 +1,4 @@
-import { createHash } from "node:crypto"
+import { createHash, randomBytes } from "node:crypto"
 import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync } from "node:fs"
 import { dirname, join } from "node:path"
 import { checkout, ensureBuilt } from "../build/build.ts"
@@ -8,6 +8,9 @@ import { judgeWith } from "../calibrate/judge.ts"
 import type { MeterUnderCalibration } from "../calibrate/meter.ts"
 import type { ReferenceSource } from "../calibrate/reference.ts"
 import { type CalibrationJob, calibrateMeter } from "../calibrate/station.ts"
+import { openMuc } from "../commission/boards.ts"
+import { kind, passwordVerifier, type Secret } from "../commission/secrets.ts"
+import { broughtByHand, commissionMuc, mucCertifierOf } from "../commission/station.ts"
 import { initPki } from "../pki/init.ts"
 import { renewCrls } from "../pki/revoke.ts"
 import { Desk } from "./desk.ts"
@@ -18,8 +21,22 @@ import { Desk } from "./desk.ts"
  * the PKI's sources and kept in the cache. The revocation lists are those of today.
  */
 export async function layOutCalibrated(into: string, serials: number[], variant = "vm"): Promise<void> {
+    await layOut(into, serials, variant, false)
+}
+
+/**
+ * The same, and MUC 1 produced and installed with all that a directory would bring: it connects to the operator of
+ * `into/pki`, and to a concentrator that is issued there.
+ */
+export async function layOutDesk(into: string, serials: number[], variant = "vm"): Promise<void> {
+    await layOut(into, serials, variant, true)
+}
+
+async function layOut(into: string, serials: number[], variant: string, withMuc: boolean): Promise<void> {
     const { report } = await ensureBuilt("meter", variant)
     const hash = createHash("sha256").update(`${report.sha256} ${variant} ${serials}`)
+    // The lists in the MUC are those of the day it was laid out; they last for three months.
+    if (withMuc) hash.update(`${(await ensureBuilt("muc_install", "vm")).report.sha256} ${weeks()}`)
     const sources = join(checkout, "tools", "pki")
     for (const name of readdirSync(sources).sort()) hash.update(readFileSync(join(sources, name)))
     const key = hash.digest("hex").slice(0, 16)
@@ -28,6 +45,7 @@ export async function layOutCalibrated(into: string, serials: number[], variant 
         mkdirSync(dirname(kept), { recursive: true })
         const fresh = mkdtempSync(`${kept}-`)
         await calibrateAll(fresh, serials, variant)
+        if (withMuc) await installMuc(join(fresh, "state"), join(fresh, "pki"))
         try {
             renameSync(fresh, kept)
         } catch (error) {
@@ -55,6 +73,38 @@ async function calibrateAll(folder: string, serials: number[], variant: string):
             await desk.close()
         }
     }
+}
+
+/** Produces and installs MUC `serial` in the folder of boards' folders `state`, with keys of its own. */
+export async function installMuc(state: string, pki: string, serial = 1): Promise<void> {
+    const secret = (of: number, value: Buffer): Secret => ({
+        key: { kind: of, address: "" },
+        name: "",
+        value: () => value,
+    })
+    const secrets = [
+        secret(kind.key1Plc, randomBytes(32)),
+        secret(kind.key2Plc, randomBytes(32)),
+        secret(kind.password, passwordVerifier(randomBytes(16).toString("hex"))),
+    ]
+    const open = await openMuc(`vm:${serial}`, state)
+    try {
+        await commissionMuc({
+            muc: open.muc,
+            hardware: "plomb-muc-1",
+            certifier: mucCertifierOf(pki),
+            installation: () => ({ secrets, ...broughtByHand(pki) }),
+            now: () => new Date(),
+            onStep: () => {},
+            remember: () => {},
+        })
+    } finally {
+        await open.close()
+    }
+}
+
+function weeks(): number {
+    return Math.floor(Date.now() / (7 * 86_400_000))
 }
 
 /** A calibration by the authority of the folder `pki` with nobody watching and nothing remembered. */

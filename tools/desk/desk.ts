@@ -48,7 +48,7 @@ export interface DeskOptions extends WorldOptions {
     /** Board of devicescript.json; "vm" has the secure element, "vm_software" does without. */
     variant?: string
     onLog?(board: string, line: string): void
-    /** The meters count bytecode steps. */
+    /** All boards count bytecode steps. */
     countSteps?: boolean
 }
 
@@ -119,6 +119,7 @@ export class Desk {
             parts: [bench],
             settings,
             onLog: line => this.options.onLog?.("muc", line),
+            countSteps: this.options.countSteps,
         })
         this.muc = { board, bench }
         await board.powerOn()

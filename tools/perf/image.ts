@@ -6,8 +6,9 @@ import { type Built, buildVariant, checkout } from "../build/build.ts"
 import { heapAfterBoot } from "../build/heap.ts"
 import { readManifest } from "../build/manifest.ts"
 import { serverIdOf } from "../calibrate/station.ts"
-import { layOutCalibrated } from "../desk/calibrated.ts"
+import { layOutDesk } from "../desk/calibrated.ts"
 import { Desk } from "../desk/desk.ts"
+import { partyTls } from "../desk/parties.ts"
 import { HeadEnd } from "../headend/headend.ts"
 import type { Board } from "../vm/board.ts"
 import type { Grid, Row, Section } from "./row.ts"
@@ -22,9 +23,10 @@ async function lowest(variant: string): Promise<{ meter: number; muc: number }> 
     const folder = mkdtempSync(join(tmpdir(), "plomb-perf-"))
     const least = { meter: Number.POSITIVE_INFINITY, muc: Number.POSITIVE_INFINITY }
     try {
-        await layOutCalibrated(folder, [serial], variant)
+        await layOutDesk(folder, [serial], variant)
         const anchors = [readFileSync(join(folder, "pki", "institute-root", "cert.pem"), "utf8")]
-        const headEnd = new HeadEnd({ store: join(folder, "evidence"), anchors, refreshMs: 300 })
+        const tls = partyTls(join(folder, "pki"), "operator")
+        const headEnd = new HeadEnd({ store: join(folder, "evidence"), tls, anchors, refreshMs: 300 })
         const desk = await Desk.open({ serials: [serial], state: join(folder, "state"), variant })
         try {
             await desk.start()

@@ -1,0 +1,60 @@
+import type { AddressInfo } from "node:net"
+import type { TLSSocket } from "node:tls"
+import { SmlReceiver } from "../../firmware/core/sml-receive.ts"
+import { Role } from "../../firmware/core/x509-role.ts"
+import { TlsListener } from "../tls/server.ts"
+import { partyTls } from "./parties.ts"
+
+/** The other end of a MUC's uplink, as the operator of a PKI folder: sends what it is told and keeps the files that come. */
+export class UplinkPeer {
+    /** All files heard since the last `ask`, the oldest first. */
+    readonly files: Buffer[] = []
+    /** The newest connection, while it lasts. */
+    socket: TLSSocket | undefined
+    port = 0
+    private listener: TlsListener | undefined
+
+    constructor(private readonly pki: string) {}
+
+    async listen(port = 0): Promise<void> {
+        const listener = new TlsListener({
+            settings: partyTls(this.pki, "operator"),
+            roles: [Role.muc],
+            onPeer: socket => this.take(socket),
+            log: () => {},
+        })
+        this.listener = listener
+        await new Promise<void>(resolve => listener.server.listen(port, "127.0.0.1", resolve))
+        this.port = (listener.server.address() as AddressInfo).port
+    }
+
+    connected(): boolean {
+        return this.socket !== undefined
+    }
+
+    /** Sends octets as they are; files that came before are dropped. */
+    ask(octets: Uint8Array): void {
+        this.files.length = 0
+        this.socket?.write(octets)
+    }
+
+    async close(): Promise<void> {
+        this.socket?.destroy()
+        await new Promise<void>(resolve => (this.listener ? this.listener.close(resolve) : resolve()))
+    }
+
+    private take(socket: TLSSocket): void {
+        const receiver = new SmlReceiver(
+            65_536,
+            false,
+            raw => this.files.push(Buffer.from(raw)),
+            () => {},
+        )
+        this.socket = socket
+        socket.on("data", octets => receiver.feed(octets))
+        socket.on("error", () => {})
+        socket.on("close", () => {
+            if (this.socket === socket) this.socket = undefined
+        })
+    }
+}
