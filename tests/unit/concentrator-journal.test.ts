@@ -128,6 +128,22 @@ describe("the concentrator's journal", () => {
         expect(numbers("a")).toEqual([kept.length, kept.length + 1])
     })
 
+    it("knows after a start which were the last of each meter, as far as they are still here", async () => {
+        await journal.close()
+        open(["a"], 2000)
+        for (let n = 1; n <= 6; ++n) await journal.append({ ...entry(n, 300), serverId: n % 2 ? "0a01" : "0a02" })
+        await journal.close()
+        open(["a"], 2000)
+        expect([...journal.newest()].map(({ serverId, seq }) => [serverId, seq])).toEqual([
+            ["0a01", 5],
+            ["0a01", 3],
+            ["0a02", 6],
+            ["0a02", 4],
+        ])
+        journal.acknowledge("a", 5)
+        expect([...journal.newest()].map(({ seq }) => seq)).toEqual([6])
+    })
+
     it("deletes files that every provider has, and not before", async () => {
         await journal.close()
         open(["a", "b"], 8000)

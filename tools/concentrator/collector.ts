@@ -49,7 +49,8 @@ export class Collector extends EventEmitter {
         super()
         for (const { serverId, response } of options.journal.newest()) {
             const pagination = paginationOf(readResponse(response))
-            if (pagination !== undefined) this.last.set(serverId, pagination)
+            const known = this.last.get(serverId) ?? 0
+            if (pagination !== undefined && pagination > known) this.last.set(serverId, pagination)
         }
         this.timer = setInterval(() => this.look(), Math.max(10, Math.min(500, options.everyMs / 20)))
     }

@@ -65,6 +65,7 @@ const largestSegment = 4 * 1024 * 1024
 export class Journal {
     private readonly places: Place[] = []
     private readonly segments: Segment[] = []
+    private readonly lastOfMeters = new Map<string, Place[]>()
     private readonly statePath: string
     private readonly lockPath: string
     private readonly segmentOctets: number
@@ -138,14 +139,10 @@ export class Journal {
         return entries
     }
 
-    /** The newest entry of each meter that is still here. */
+    /** The last entries of each meter that were here when the journal was opened, the newest first. */
     *newest(): Iterable<Collected> {
-        const seen = new Set<string>()
-        for (let i = this.places.length - 1; i >= 0; --i) {
-            const entry = this.entryAt(this.places[i])
-            if (!seen.has(entry.serverId)) yield entry
-            seen.add(entry.serverId)
-        }
+        for (const places of this.lastOfMeters.values())
+            for (const place of places) if (this.segments.includes(place.segment)) yield this.entryAt(place)
     }
 
     /** `provider` holds everything up to `seq` durably; so noted, on disk, when this returns. Going back changes nothing. */
@@ -280,7 +277,11 @@ export class Journal {
                 const before = this.places[this.places.length - 1]
                 if (before && entry.seq !== before.seq + 1)
                     throw new JournalError(`${path}: entry ${entry.seq} follows ${before.seq}`)
-                this.places.push({ seq: entry.seq, segment, at, length })
+                const place = { seq: entry.seq, segment, at, length }
+                this.places.push(place)
+                // The newest may be a chain, which has no number.
+                const [newest] = this.lastOfMeters.get(entry.serverId) ?? []
+                this.lastOfMeters.set(entry.serverId, newest ? [place, newest] : [place])
                 segment.last = entry.seq
                 this.next = Math.max(this.next, entry.seq + 1)
             }
