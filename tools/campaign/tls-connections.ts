@@ -2,6 +2,7 @@ import "../node/platform.ts"
 import { createPrivateKey, generateKeyPairSync, sign } from "node:crypto"
 import { readFileSync } from "node:fs"
 import { Code } from "../../firmware/core/errors.ts"
+import { alertOf } from "../../firmware/tls/alerts.ts"
 import { ClientAdversary, type ClientOptions, type ClientSession } from "../adversary/client.ts"
 import { echoing } from "../adversary/echo.ts"
 import { ServerAdversary, type ServerOptions, type Sessions } from "../adversary/server.ts"
@@ -120,6 +121,8 @@ class Connections {
         if (peer instanceof ClientAdversary && peer.sessions.length > 0) this.session = peer.sessions[0]
         if (this.tickets.size > 8) this.tickets.clear()
         if (outcome.code !== (code ?? 0)) return `${name}: ${Code[outcome.code] ?? "no error"}`
+        if (code && code !== Code.TlsTruncated && outcome.alertSent !== alertOf(code))
+            return `${name}: told as alert ${outcome.alertSent}`
         if (code) return outcome.received > 0 ? `${name}: data was believed` : undefined
         if (peer.failure) return `${name}: ${peer.failure}`
         if (resumed && !outcome.resumed) return `${name}: not resumed`

@@ -12,6 +12,7 @@ Measures, each figure beside its peer (in the same run) and its mark. Groups, al
   p256     ECDSA P-256 in the VM beside a schoolbook version: steps, ms, code
   sml      reading and writing SML in the VM; in Node beside open-sml and libsml
   reading  boot to the first signed reading, what one costs, modelled times of a board with the element
+  tls      handshakes and records in the VM, beside Node and OpenSSL; a MUC's with the element, modelled on boards
   image    code, image and heap of each image for the VM, beside the limits
   verify   evidence judged a second; ECDSA verification in Node beside node:crypto and @noble/curves
 
@@ -24,6 +25,7 @@ const groups: Record<string, () => Promise<Section>> = {
     p256: async () => (await import("./p256.ts")).p256Section(),
     sml: async () => (await import("./sml.ts")).smlSection(),
     reading: async () => (await import("./reading.ts")).readingSection(),
+    tls: async () => (await import("./tls.ts")).tlsSection(),
     image: async () => (await import("./image.ts")).imageSection(),
     verify: async () => (await import("./verify.ts")).verifySection(),
 }

@@ -33,7 +33,10 @@ export interface MucHandshake {
 }
 
 export interface MucFigures {
+    /** The first one after boot. */
     full: MucHandshake
+    /** A full one with a server whose chain was judged before. */
+    again: MucHandshake
     resumed: MucHandshake
     /** Free heap when it is open and idle. */
     idleFree: number
@@ -97,6 +100,11 @@ class Counted {
         this.port = await new Promise<number>(resolve =>
             proxy.listen(0, "127.0.0.1", () => resolve((proxy.address() as { port: number }).port)),
         )
+    }
+
+    /** Takes no ticket given out so far. */
+    forget(): void {
+        this.server?.setTicketKeys(randomBytes(48))
     }
 
     drop(): void {
@@ -230,6 +238,10 @@ async function measure(folder: string): Promise<MucFigures> {
         const dropped = opened("resumed")
         server.drop()
         const resumed = await dropped
+        const forgotten = opened("open")
+        server.forget()
+        server.drop()
+        const again = await forgotten
         server.onArrival = () => {}
         await board.powerOff()
         const { folder: other } = await issueWithKey(pki, "muc", mucServerId(99))
@@ -244,7 +256,7 @@ async function measure(folder: string): Promise<MucFigures> {
                 return undefined
             }
         })()
-        return { full, resumed, idleFree, openssl }
+        return { full, again, resumed, idleFree, openssl }
     } finally {
         server.close()
         await desk.close()
