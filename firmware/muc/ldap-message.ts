@@ -81,7 +81,7 @@ export function messageLength(octets: Buffer, held: number, most: number): numbe
     return 2 + length
 }
 
-/** Most values of one entry. */
+/** Most attributes, and most values, of one entry. */
 const mostValues = 16
 
 /** A message of the directory. */
@@ -133,7 +133,9 @@ function number(ber: DerReader, tag: number): number {
 function readEntry(ber: DerReader, values: Buffer[]): void {
     ber.read(0x04)
     ber.enter(0x30)
+    let attributes = 0
     while (ber.more()) {
+        if (++attributes > mostValues) fail(Code.LdapForm, ber.at, "at most " + mostValues + " attributes", "more")
         const list = ber.enter(0x30)
         ber.read(0x04)
         const attribute = ber.enter(0x31)

@@ -81,7 +81,12 @@ describe("messages of the directory", () => {
         expect(codeThrown(() => messageLength(octets("16"), 1, 100))).toBe("LdapForm")
     })
 
-    test("an entry of very many values is refused: they would fill the heap", () => {
+    test("an entry of very many attributes or values is refused: they would take heap and steps", () => {
+        const empty = octets("3004 0400 3100")
+        const attributes = (count: number) =>
+            ber(0x30, "020102", ber(0x64, "0400", ber(0x30, ...Array.from({ length: count }, () => empty))))
+        expect(readMessage(attributes(16)).values).toEqual([])
+        expect(codeThrown(() => readMessage(attributes(17)))).toBe("LdapForm")
         const value = Buffer.alloc(0)
         expect(readMessage(entryOf(Array.from({ length: 16 }, () => value))).values).toHaveLength(16)
         expect(codeThrown(() => readMessage(entryOf(Array.from({ length: 17 }, () => value))))).toBe("LdapForm")
