@@ -8,7 +8,9 @@ import { judgeWith } from "../calibrate/judge.ts"
 import { fingerprint, protocolPage } from "../calibrate/protocol.ts"
 import { calibrateMeter, serverIdOf } from "../calibrate/station.ts"
 import { readArgs } from "../cli/usage.ts"
+import { installMuc } from "../desk/calibrated.ts"
 import { Desk } from "../desk/desk.ts"
+import { partyTls } from "../desk/parties.ts"
 import { parseEvidence } from "../evidence/format.ts"
 import { HeadEnd } from "../headend/headend.ts"
 import { initPki } from "../pki/init.ts"
@@ -21,8 +23,8 @@ export const help = `plomb demo: one signed reading, from a bare board to a proo
 
   plomb demo [--folder DIR] [--verbose]
 
-Builds the images, boots a meter and a MUC in the stock DeviceScript VM with models of their chips, calibrates
-the meter, pulls one reading through the MUC, verifies it, and then the same reading with one bit changed.
+Builds the images, boots a meter and a MUC in the stock DeviceScript VM with models of their chips, installs the MUC,
+calibrates the meter, pulls one reading through the MUC, verifies it, and then the same reading with one bit changed.
 Everything it makes is left in DIR (default .plomb/demo), which is made anew each time. --verbose says each
 finding, each measurement and what the boards print.`
 
@@ -43,7 +45,7 @@ export async function run(args: string[]): Promise<number> {
     title("A meter that signs what it measures, and one reading proved on this desk")
 
     step("Images for the stock DeviceScript VM")
-    for (const image of ["meter", "muc"]) {
+    for (const image of ["meter", "muc_install", "muc"]) {
         const { report } = await ensureBuilt(image, "vm")
         const { code, image: octets } = report.sizes
         say(
@@ -64,6 +66,7 @@ export async function run(args: string[]): Promise<number> {
     const desk = await Desk.open({ serials: [serial], state: join(folder, "state"), load: source, onLog })
     const headEnd = new HeadEnd({
         store: join(folder, "evidence"),
+        tls: partyTls(pki, "operator"),
         anchors,
         crls: () => instituteCrls(pki),
         refreshMs: 300,
@@ -73,6 +76,12 @@ export async function run(args: string[]): Promise<number> {
         say("Its program runs in the same virtual machine as on a board. On its I2C bus are models of")
         say("ATECC608B, ADE7953, DS3231, MB85RC1MT and SC16IS752, written from their data sheets.")
         await desk.start()
+
+        step("A MUC: produced by the manufacturer, then installed with its keys, the provider and revocation lists")
+        await installMuc(join(folder, "state"), pki, 1, (name, final) => {
+            say(name)
+            if (final) say(`  FINAL: ${final}`)
+        })
 
         step("Calibration: the meter makes its key inside a secure element, where it stays")
         const { port } = await headEnd.listen(0)
@@ -84,10 +93,10 @@ export async function run(args: string[]): Promise<number> {
         say(`meter ${protocol.serverId}, protected by: ${protocol.keyProtection}`)
         say(`public key ${fingerprint(protocol.publicKey)}; to print: ${page}`)
 
-        step("One reading, asked for by the head-end, carried by the MUC over RS-485")
+        step("One reading, asked for by the head-end, carried by the MUC over TLS 1.3 and RS-485")
         await source.apply({ name: "household", volts: 231.4, amperes: 8.2, lagDegrees: 12, hertz: 50 })
         const meter = await headEnd.waitForMeter(serverIdOf(serial), 30_000)
-        say(`MUC ${meter.muc} has found the meter on its line`)
+        say(`MUC ${meter.muc} has found the meter on its line; it and the head-end have shown each other certificates`)
         const stored = await headEnd.pull(meter.serverId)
         const evidence = join(folder, "reading.evidence.json")
         copyFileSync(stored.path, evidence)

@@ -75,17 +75,22 @@ async function calibrateAll(folder: string, serials: number[], variant: string):
     }
 }
 
-/** Produces and installs MUC `serial` in the folder of boards' folders `state`, with keys of its own. */
-export async function installMuc(state: string, pki: string, serial = 1): Promise<void> {
-    const secret = (of: number, value: Buffer): Secret => ({
+/** Produces and installs MUC `serial` in the folder of boards' folders `state`, with keys of its own; `onStep` hears each step. */
+export async function installMuc(
+    state: string,
+    pki: string,
+    serial = 1,
+    onStep: (name: string, final: string) => void = () => {},
+): Promise<void> {
+    const secret = (of: number, name: string, value: Buffer): Secret => ({
         key: { kind: of, address: "" },
-        name: "",
+        name,
         value: () => value,
     })
     const secrets = [
-        secret(kind.key1Plc, randomBytes(32)),
-        secret(kind.key2Plc, randomBytes(32)),
-        secret(kind.password, passwordVerifier(randomBytes(16).toString("hex"))),
+        secret(kind.key1Plc, "KEY1PLC", randomBytes(32)),
+        secret(kind.key2Plc, "KEY2PLC", randomBytes(32)),
+        secret(kind.password, "verifier of the user's password", passwordVerifier(randomBytes(16).toString("hex"))),
     ]
     const open = await openMuc(`vm:${serial}`, state)
     try {
@@ -95,7 +100,7 @@ export async function installMuc(state: string, pki: string, serial = 1): Promis
             certifier: mucCertifierOf(pki),
             installation: () => ({ secrets, ...broughtByHand(pki) }),
             now: () => new Date(),
-            onStep: () => {},
+            onStep,
             remember: () => {},
         })
     } finally {

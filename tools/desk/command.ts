@@ -6,13 +6,16 @@ import { Desk } from "./desk.ts"
 
 export const help = `plomb desk: meters and a MUC on one RS-485 line, in the VM, in the foreground
 
-  plomb desk --serial N... --uplink HOST:PORT [--state DIR] [--for SECONDS]
+  plomb desk --serial N... --uplink HOST:PORT [--directory HOST:PORT] [--muc N] [--state DIR] [--for SECONDS]
 
-The meters are those that \`plomb calibrate --board vm\` has calibrated; the MUC finds them and calls the head-end
-at HOST:PORT (\`plomb headend\`). Ctrl-C takes the power away; what the parts keep stays in DIR.
+The meters are those that \`plomb calibrate --board vm\` has calibrated, the MUC one that \`plomb commission muc\` has
+installed. It finds them and calls the head-end or concentrator at HOST:PORT over TLS 1.3; the host is the name that
+one must be certified for. Ctrl-C takes the power away; what the parts keep stays in DIR.
 
   --serial N     a meter; may be repeated
-  --uplink H:P   where the head-end listens
+  --uplink H:P   where the head-end (\`plomb headend\`) or concentrator listens
+  --directory H:P  where the MUC fetches certificates and revocation lists (\`plomb directory --listen-tls\`)
+  --muc N        serial number of the MUC (default 1)
   --state DIR    folder of the boards' folders (default .plomb/state)
   --for SECONDS  ends after this time`
 
@@ -23,6 +26,8 @@ export async function run(args: string[]): Promise<number> {
         options: {
             serial: { type: "string", multiple: true, default: [] },
             uplink: { type: "string" },
+            directory: { type: "string" },
+            muc: { type: "string", default: "1" },
             state: { type: "string", default: join(".plomb", "state") },
             for: { type: "string" },
         },
@@ -36,6 +41,11 @@ export async function run(args: string[]): Promise<number> {
             throw new UsageError(
                 `there is no meter ${serial} in ${values.state}: plomb calibrate --board vm --serial ${serial}`,
             )
+    const mucSerial = readSerial(values.muc!, "--muc")
+    if (!existsSync(join(values.state!, `muc-${mucSerial}`)))
+        throw new UsageError(
+            `there is no MUC ${mucSerial} in ${values.state}: plomb commission muc --board vm:${mucSerial} …`,
+        )
 
     const onLog = (board: string, line: string) => console.log(`${board.padEnd(16)} ${line}`)
     const desk = await Desk.open({ serials, state: values.state, onLog })
@@ -47,7 +57,8 @@ export async function run(args: string[]): Promise<number> {
     process.once("SIGTERM", interrupt)
     try {
         await desk.start()
-        await desk.startMuc({ uplink: values.uplink })
+        const settings: Record<string, string> = values.directory ? { directory: values.directory } : {}
+        await desk.startMuc({ uplink: values.uplink, serial: mucSerial, settings })
         const untilMs = desk.world.elapsedMs() + 1000 * seconds
         await desk.world.runUntil(() => stop || desk.world.elapsedMs() >= untilMs, Number.POSITIVE_INFINITY)
         return 0

@@ -3,20 +3,30 @@ import { join } from "node:path"
 import { ensureBuilt } from "../build/build.ts"
 import { meterBench, mucBench } from "../chips/bench.ts"
 import { readArgs, UsageError } from "../cli/usage.ts"
+import { mucDeviceId } from "../desk/desk.ts"
 import { Board, type BoardEnd } from "../vm/board.ts"
 import { World } from "../vm/world.ts"
 import { readLoad } from "./load.ts"
+import { mucLines, prepareMuc } from "./muc.ts"
 
 export const help = `plomb run IMAGE [--board NAME] [--serial N] [--set KEY=VALUE]... [--state DIR]
-          [--clock real|virtual] [--for SECONDS] [--load FILE]
+          [--clock real|virtual] [--for SECONDS] [--load FILE] [--pki DIR]
 
-Runs one board of an image (meter, muc) in the stock VM with models of all its parts, in the
+Runs one board of an image (meter, muc, muc_install) in the stock VM with models of all its parts, in the
 foreground, and prints what it logs, with source positions. Ctrl-C takes its power away.
+
+  plomb run muc --set uplink=HOST:PORT
+
+runs a MUC that has been produced and installed: at the first time it is, by the parties of a PKI folder that is made
+where there is none. It connects over TLS 1.3 to any server with a certificate of that CA; what is needed for one is
+printed.
 
   --board NAME         row of devicescript.json: vm (default), or vm_software without secure element
   --serial N           serial number of the board, 1 by default; fixes its tolerances too
   --set KEY=VALUE      a setting of the board, as "uplink=127.0.0.1:7259"; may be repeated
-  --state DIR          keeps flash and memories of the parts there; forgotten at the end without
+  --state DIR          keeps flash and memories of the parts there; without, a meter forgets them at the end, and a
+                       MUC is kept in .plomb/run/muc-N
+  --pki DIR            who installs the MUC (default .plomb/run/pki)
   --clock virtual      time jumps from event to event, an hour passes in seconds
   --load FILE          what flows through a meter: lines "second, watts[, var[, volts[, hertz]]]"; a household by default
   --for SECONDS        ends after this time on the board's clock
@@ -52,6 +62,7 @@ export async function run(args: string[]): Promise<number> {
             clock: { type: "string", default: "real" },
             for: { type: "string" },
             load: { type: "string" },
+            pki: { type: "string" },
         },
     })
     const [name, ...more] = positionals
@@ -62,17 +73,21 @@ export async function run(args: string[]): Promise<number> {
     const forMs = values.for === undefined ? Number.POSITIVE_INFINITY : 1000 * numberOf("for", values.for, 0, 1e9)
     const settings = settingsOf(values.set)
 
+    const isMuc = name === "muc" || name === "muc_install"
     const { image, report } = await ensureBuilt(name, values.board)
+    const muc = name === "muc" ? await prepareMuc(serial, values.state, values.pki) : undefined
+    for (const line of muc ? mucLines(serial, muc) : []) console.log(line)
     const world = new World({ clock: values.clock, startMs: Date.now() })
-    const stateDir = values.state
+    const stateDir = muc?.stateDir ?? values.state
     if (stateDir) mkdirSync(stateDir, { recursive: true, mode: 0o700 })
     const load = values.load === undefined ? undefined : readLoad(values.load, world)
-    const bench = (name === "muc" ? mucBench : meterBench)({ clock: world, serial, stateDir, load })
+    const bench = (isMuc ? mucBench : meterBench)({ clock: world, serial, stateDir, load })
     let end: BoardEnd | undefined
     let stop = false
     const board = new Board({
         image,
         world,
+        deviceId: isMuc ? mucDeviceId(serial) : undefined,
         bus: bench.bus,
         parts: [bench],
         settings,
