@@ -307,8 +307,8 @@ export function mbusTime(octets: Buffer, at: number, length: number): number[] {
     if (octets[dateAt] === 0xff && octets[dateAt + 1] === 0xff) return []
     const hundreds = length === 4 ? (octets[at + 1] >> 5) & 3 : 0
     year = year === 127 ? -1 : year + (hundreds > 0 ? 1900 + 100 * hundreds : year > 80 ? 1900 : 2000)
-    const date = [year, month === 15 || month === 0 ? -1 : month, day === 0 ? -1 : day]
-    if (month > 12 && month < 15) return []
+    if (month === 0 || month === 13 || month === 14) return []
+    const date = [year, month === 15 ? -1 : month, day === 0 ? -1 : day]
     if (length === 2) return [date[0], date[1], date[2], -1, -1, -1]
     const minuteAt = length === 4 ? at : at + 1
     if ((octets[minuteAt] & 0x80) !== 0) return []

@@ -31,8 +31,9 @@ function filesIn(folder: string): string[] {
     })
 }
 
-/** X.bin and X.libsml.txt belong to X.expected.json, which is what is run. */
+/** X.bin and X.libsml.txt belong to X.expected.json, X.hex to X.norm.xml or X.xml, which are what is run. */
 function belongsToAnother(name: string, names: Set<string>): boolean {
+    if (name.endsWith(".hex") && [".norm.xml", ".xml"].some(end => names.has(name.slice(0, -4) + end))) return true
     for (let at = name.indexOf("."); at >= 0; at = name.indexOf(".", at + 1)) {
         const owner = name.slice(0, at) + ".expected.json"
         if (owner !== name && names.has(owner)) return true

@@ -6,7 +6,6 @@ export interface Later {
 }
 
 const of = (name: string, issue: string) => `the core has no ${name} yet: ${issue}`
-const symmetric = "it comes with OMS telegrams"
 const readers = "it comes with the readers of other meters' telegrams"
 
 /** All of the object's own names are there. */
@@ -23,9 +22,9 @@ const firstCase = (json: any) => (Array.isArray(json?.cases) ? json.cases[0] : u
 /** Formats of later work; most particular first. */
 export const later: Later[] = [
     {
-        name: "AES-CCM and AES-CMAC",
-        reason: of("AES-CCM or AES-CMAC", symmetric),
-        recognises: json => /AES-(CCM|CMAC)|CMAC-AES/.test(algorithm(json)),
+        name: "AES-CCM",
+        reason: "the core has no AES-CCM: no telegram of OMS or DLMS here needs it, and AES-256-CCM of the PLC links is native code of the DeviceScript runtime",
+        recognises: json => /AES-CCM/.test(algorithm(json)),
     },
     {
         name: "SHA-256",
@@ -41,19 +40,6 @@ export const later: Later[] = [
             has(firstCase(json), "systemTitle") ||
             has(firstCase(json), "stream") ||
             has(firstCase(json), "frame", "expected"),
-    },
-    {
-        name: "wireless M-Bus and OMS",
-        reason: of("M-Bus", readers),
-        recognises: json => has(firstCase(json), "telegram") || has(json, "frames", "leftOver"),
-    },
-    {
-        name: "wired M-Bus",
-        reason: of("M-Bus", readers),
-        recognises: (json, path, text) =>
-            (has(json, "frame", "expected") && typeof json.frame === "string") ||
-            /^\s*<\?xml[^>]*>\s*<MBusData>/.test(text) ||
-            (path.endsWith(".hex") && /^[0-9a-f\s]+$/i.test(text)),
     },
     {
         name: "IEC 62056-21",

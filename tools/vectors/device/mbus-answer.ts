@@ -18,7 +18,7 @@ import { WmbusReceiver, wmbusUnframe } from "../../../firmware/core/wmbus-frame"
  * Request: function, length of the key (255 = none), key, then
  * 0 wired frame, 1, 2, 3 wireless frame in format none, A, B. Reply: 36 octets as in `head`, octets of the telegram, then 72 octets for each record as in `row`.
  * 4, 5, 6, 7 the same formats as a stream: octets of a piece U8, stream. Reply: length U16 LE and octets of each telegram, then FFFF and octets of junk U16 LE.
- * 8: AES-CMAC of the octets.
+ * 8: AES-CMAC of the octets. 9: as 1, without records.
  */
 export function answer(request: Buffer): Buffer {
     platform().yieldNow()
@@ -27,9 +27,11 @@ export function answer(request: Buffer): Buffer {
     const octets = cut(request, 2 + keyLength, request.length - 2 - keyLength)
     const what = request[0]
     if (what === 8) return cmac(key === undefined ? Buffer.alloc(0) : key, octets)
-    if (what > 3) return stream(what - 4, octets)
-    const telegram = what === 0 ? openWired(octets, key) : openWireless(wmbusUnframe(octets, what - 1), key)
+    if (what > 3 && what < 8) return stream(what - 4, octets)
+    const format = what === 9 ? 0 : what - 1
+    const telegram = what === 0 ? openWired(octets, key) : openWireless(wmbusUnframe(octets, format), key)
     const parts: Buffer[] = [head(telegram), telegram.octets]
+    if (what === 9) return join(parts)
     platform().yieldNow()
     if (telegram.content === MBUS_FIXED) for (let i = 0; i < 2; ++i) parts.push(row(telegram, fixedRecord(telegram, i)))
     if (telegram.content === MBUS_RECORDS) {
