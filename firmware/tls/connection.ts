@@ -173,8 +173,8 @@ export abstract class TlsConnection {
                 record[length] = type
                 record = sends.seal(header, record)
             }
-            this.outgoing.push(header)
-            this.outgoing.push(record)
+            // In one piece: a header that goes first would wait for the peer's acknowledgement alone (Nagle)
+            this.outgoing.push(join([header, record]))
         }
     }
 
