@@ -1,11 +1,11 @@
 import { createPublicKey, X509Certificate } from "node:crypto"
-import { readdirSync, readFileSync, statSync } from "node:fs"
-import { join } from "node:path"
+import { readFileSync, statSync } from "node:fs"
 import { parseCrl } from "../../firmware/core/crl.ts"
 import { Held, type HeldItem, HeldState } from "../../firmware/core/inventory.ts"
 import { parseCertificate } from "../../firmware/core/x509.ts"
 import { Role, readRole } from "../../firmware/core/x509-role.ts"
 import { type PemObject, pem, readPem } from "../pki/pem.ts"
+import { filesBelow } from "./memories.ts"
 import { fingerprintOf } from "./scan.ts"
 
 /** What lies in the folder of a concentrator, the device that has files for a memory. */
@@ -79,10 +79,4 @@ function listItem(der: Buffer): HeldItem {
 function nothing(kind: Held): HeldItem {
     const none = Buffer.alloc(0)
     return { kind, state: HeldState.InForce, fingerprint: none, issuerKeyId: none, number: none, id: none }
-}
-
-function filesBelow(folder: string): string[] {
-    return readdirSync(folder, { withFileTypes: true })
-        .sort((a, b) => (a.name < b.name ? -1 : 1))
-        .flatMap(each => (each.isDirectory() ? filesBelow(join(folder, each.name)) : [join(folder, each.name)]))
 }

@@ -68,12 +68,7 @@ export function memoriesOf(bench: ChipBench): Pick<Searched, "memories" | "keySl
  */
 export function memoryMatrix(searched: readonly Searched[], pki: string, secrets: readonly Kept[]): Matrix {
     const certificates = certificatesOf(pki)
-    const own = searched.flatMap(({ holder, keySlots }) =>
-        keySlots
-            .map((slot, i) => ({ name: `key in slot ${i} of ${holder}`, octets: Buffer.from(slot).subarray(4, 36) }))
-            .filter(({ octets }) => octets.some(octet => octet !== octets[0])),
-    )
-    const banned = [...privateKeysOf(pki), ...own, ...secrets]
+    const banned = secretsOf(searched, pki, secrets)
     const rows = searched.flatMap(device => [
         ...device.memories.map(({ name, octets }) => ({
             names: [device.holder, name],
@@ -87,6 +82,34 @@ export function memoryMatrix(searched: readonly Searched[], pki: string, secrets
             : []),
     ])
     return { title: "What is in their memories", head: ["holder", "memory", "found"], rows }
+}
+
+/** Where no key at all may have come past, as it is or in hex: the line, what is printed, what is kept of the readings. */
+export function outsideMatrix(
+    searched: readonly Searched[],
+    pki: string,
+    secrets: readonly Kept[],
+    places: Record<string, Buffer>,
+): Matrix {
+    const banned = secretsOf(searched, pki, secrets)
+    const rows = Object.entries(places).map(([name, octets]) => {
+        const text = octets.toString("latin1").toLowerCase()
+        const found = banned.filter(each => octets.includes(each.octets) || text.includes(each.octets.toString("hex")))
+        const size = `none in ${octets.length} octets`
+        const names = found.map(each => each.name).join(", ")
+        return { names: [name], cells: [names === "" ? expected(size) : unexpected("keys", `found ${names}`)] }
+    })
+    return { title: "Keys and passwords outside of their holders", head: ["place", "found"], rows }
+}
+
+/** Private keys of the PKI and of all devices, and the symmetric ones. */
+function secretsOf(searched: readonly Searched[], pki: string, secrets: readonly Kept[]): Secret[] {
+    const own = searched.flatMap(({ holder, keySlots }) =>
+        keySlots
+            .map((slot, i) => ({ name: `key in slot ${i} of ${holder}`, octets: Buffer.from(slot).subarray(4, 36) }))
+            .filter(({ octets }) => octets.some(octet => octet !== octets[0])),
+    )
+    return [...privateKeysOf(pki), ...own, ...secrets]
 }
 
 function judge(device: Searched, memory: string, finds: readonly Find[], secrets: readonly Kept[]): Cell {
@@ -138,13 +161,14 @@ function publicOf(slot: Uint8Array): Buffer | undefined {
     return pair.getPublicKey().subarray(1)
 }
 
-function filesBelow(folder: string, name: string): string[] {
+/** Paths of all files below a folder, or of those with this name; none where there is no folder. */
+export function filesBelow(folder: string, name?: string): string[] {
     if (!existsSync(folder)) return []
     return readdirSync(folder)
         .sort()
         .flatMap(each => {
             const path = join(folder, each)
             if (statSync(path).isDirectory()) return filesBelow(path, name)
-            return each === name ? [path] : []
+            return name === undefined || each === name ? [path] : []
         })
 }
