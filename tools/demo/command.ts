@@ -77,7 +77,7 @@ export async function run(args: string[]): Promise<number> {
         say("ATECC608B, ADE7953, DS3231, MB85RC1MT and SC16IS752, written from their data sheets.")
         await desk.start()
 
-        step("A MUC: produced by the manufacturer, then installed with its keys, the provider and revocation lists")
+        step("A MUC: produced by the manufacturer, installed with its keys and whom it may believe")
         await installMuc(join(folder, "state"), pki, 1, (name, final) => {
             say(name)
             if (final) say(`  FINAL: ${final}`)
@@ -96,7 +96,7 @@ export async function run(args: string[]): Promise<number> {
         step("One reading, asked for by the head-end, carried by the MUC over TLS 1.3 and RS-485")
         await source.apply({ name: "household", volts: 231.4, amperes: 8.2, lagDegrees: 12, hertz: 50 })
         const meter = await headEnd.waitForMeter(serverIdOf(serial), 30_000)
-        say(`MUC ${meter.muc} has found the meter on its line; it and the head-end have shown each other certificates`)
+        say(`MUC ${meter.muc} has found the meter; it and the head-end know each other by certificates`)
         const stored = await headEnd.pull(meter.serverId)
         const evidence = join(folder, "reading.evidence.json")
         copyFileSync(stored.path, evidence)
