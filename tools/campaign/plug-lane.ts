@@ -95,11 +95,11 @@ export class PlugLane {
             at("calibration-authority", "crl.pem"),
         ]
         lane.headEnd = new Service(
-            ["headend", ...words("operator"), ...institute, "--store", lane.store, "--every", "1"],
+            ["headend", ...words("operator"), ...institute, "--store", lane.store, "--every", "2"],
             line => lane.note(line),
         )
         const provider = ["--provider", `127.0.0.1:${lane.lines[1].port}`]
-        const journal = ["--store", join(own, "journal"), "--every", "0.8"]
+        const journal = ["--store", join(own, "journal"), "--every", "2"]
         lane.concentrator = new Service(
             ["concentrator", ...words(join("concentrators", id)), ...provider, ...journal],
             line => lane.note(line),

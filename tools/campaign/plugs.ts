@@ -35,7 +35,7 @@ export async function run(count: number, seed: number, _where = "node", only?: n
                 counts.set(plug, counts.get(plug)! + 1)
                 for (const each of came) failures.push(`seed ${seed} run ${number}, ${plug}: ${each}`)
                 if (came.length > 0) for (const line of lane.lastWords()) failures.push(`  ${line}`)
-                if (++done % 25 === 0) console.error(`${done} of ${total}, ${failures.length} failures`)
+                if (++done % 10 === 0) console.error(`${done} of ${total}, ${failures.length} failures`)
             }
         }
         const sums = { signed: 0, acknowledged: 0, arrived: 0, lost: 0, twice: 0 }

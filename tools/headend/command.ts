@@ -101,7 +101,7 @@ export async function run(args: string[]): Promise<number> {
         else console.log(text)
     }
     const crls = crlReader(values.crl ?? [], log)
-    const tls = values.key || values.chain || values.ca ? readTlsSettings(values, log) : undefined
+    const tls = readTlsSettings(values, log)
     const headEnd = new HeadEnd({
         store: values.store,
         tls,

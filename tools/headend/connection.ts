@@ -43,8 +43,6 @@ export const mucLimits: ConnectionLimits = { window: 1, waiting: 64, longest: ma
 export class PeerConnection {
     /** "address:port" of the peer. */
     readonly peer: string
-    /** Hex of the peer's server id, once it is known. */
-    id = ""
     /** Octets received last, `Date.now()`. */
     heardAt = Date.now()
     private readonly receiver: SmlReceiver
@@ -57,6 +55,8 @@ export class PeerConnection {
 
     constructor(
         private readonly socket: Socket,
+        /** Hex of the peer's server id. */
+        readonly id: string,
         private readonly onEnd: (reason: string) => void,
         private readonly limits = mucLimits,
     ) {
@@ -115,7 +115,7 @@ export class PeerConnection {
     }
 
     private get name(): string {
-        return `MUC ${this.id || this.peer}`
+        return `MUC ${this.id}`
     }
 
     private next(): void {

@@ -17,7 +17,7 @@ export interface HeadEndOptions {
     /** Folder of the evidence. */
     store: string
     /** Mutual TLS 1.3 towards MUCs and concentrators. */
-    tls?: TlsSettings
+    tls: TlsSettings
     /** PEM certificates of the institute. */
     anchors?: string[]
     /** The revocation lists of the day, PEM; asked for each reading, which gets those of its chain's issuers. */
@@ -103,7 +103,7 @@ export class HeadEnd extends EventEmitter {
         return this.hub.meters()
     }
 
-    /** Ids of the connected MUCs that have answered. */
+    /** Ids of the connected MUCs and concentrators. */
     mucs(): string[] {
         return this.hub.mucs()
     }

@@ -1,6 +1,6 @@
 import { randomBytes } from "node:crypto"
 import { EventEmitter } from "node:events"
-import { createServer, type Server, type Socket } from "node:net"
+import type { TLSSocket } from "node:tls"
 import { Role } from "../../firmware/core/x509-role.ts"
 import type { Peer } from "../tls/peer.ts"
 import { TlsListener } from "../tls/server.ts"
@@ -13,7 +13,7 @@ import { demandAnswer, ExchangeError, type Trouble, treeValues } from "./respons
 /** How a hub works; times in milliseconds. */
 export interface HubOptions {
     /** Mutual TLS 1.3. */
-    tls?: TlsSettings
+    tls: TlsSettings
     /** Who may connect: MUCs, concentrators. */
     roles: readonly Role[]
     /** Longest wait for one answer. */
@@ -55,8 +55,7 @@ const concentratorLimits: ConnectionLimits = { ...mucLimits, window: 64, waiting
  * Events: "muc" (KnownMeter[], a peer said what it has), "concentrator" (PeerConnection), "gone" (id), "log" (one line).
  */
 export class Hub extends EventEmitter {
-    private readonly server: Server
-    private readonly listener: TlsListener | undefined
+    private readonly listener: TlsListener
     private readonly connections = new Set<PeerConnection>()
     private readonly routes = new Map<string, Route>()
     private readonly sleepers = new Map<NodeJS.Timeout, () => void>()
@@ -65,25 +64,23 @@ export class Hub extends EventEmitter {
     constructor(private readonly options: HubOptions) {
         super()
         const { tls, roles } = options
-        const log = (line: string) => this.log(line)
-        if (tls)
-            this.listener = new TlsListener({
-                settings: tls,
-                roles,
-                onPeer: (socket, peer) => this.accept(socket, peer),
-                log,
-            })
-        this.server = this.listener?.server ?? createServer(socket => this.accept(socket))
-        this.server.maxConnections = options.most + 64
+        this.listener = new TlsListener({
+            settings: tls,
+            roles,
+            onPeer: (socket, peer) => this.accept(socket, peer),
+            log: line => this.log(line),
+        })
+        this.listener.server.maxConnections = options.most + 64
     }
 
     /** Listens; port 0 takes any. The answer is where. Rejects with the system's error. */
     listen(port: number, host = "127.0.0.1"): Promise<{ host: string; port: number }> {
+        const { server } = this.listener
         return new Promise((resolve, reject) => {
-            this.server.once("error", reject)
-            this.server.listen(port, host, () => {
-                this.server.off("error", reject)
-                const address = this.server.address() as { address: string; port: number }
+            server.once("error", reject)
+            server.listen(port, host, () => {
+                server.off("error", reject)
+                const address = server.address() as { address: string; port: number }
                 this.log(`listening on ${address.address}:${address.port}`)
                 resolve({ host: address.address, port: address.port })
             })
@@ -102,9 +99,9 @@ export class Hub extends EventEmitter {
         )
     }
 
-    /** Ids of the connected MUCs and concentrators that have answered. */
+    /** Ids of the connected MUCs and concentrators. */
     mucs(): string[] {
-        return [...this.connections].filter(({ id }) => id).map(({ id }) => id)
+        return [...this.connections].map(({ id }) => id)
     }
 
     /** Resolves when a MUC reaches the meter (or any, without an id); "unreachable" otherwise. */
@@ -183,39 +180,40 @@ export class Hub extends EventEmitter {
         }
         this.sleepers.clear()
         for (const connection of [...this.connections]) connection.end("the head-end is closing")
-        return new Promise(resolve => {
-            if (this.listener) this.listener.close(resolve)
-            else this.server.close(() => resolve())
-        })
+        return new Promise(resolve => this.listener.close(resolve))
     }
 
     log(line: string): void {
         this.emit("log", line)
     }
 
-    private accept(socket: Socket, peer?: Peer): void {
-        const again = peer && [...this.connections].some(({ id }) => id === peer.commonName)
+    private accept(socket: TLSSocket, peer: Peer): void {
+        const again = [...this.connections].some(({ id }) => id === peer.commonName)
         if (this.connections.size >= this.options.most && !again) {
             this.log(`${socket.remoteAddress} turned away: ${this.options.most} MUCs are connected`)
             socket.destroy()
             return
         }
-        const concentrator = peer?.role === Role.concentrator
+        const concentrator = peer.role === Role.concentrator
         const connection = new PeerConnection(
             socket,
+            peer.commonName,
             reason => {
                 this.connections.delete(connection)
                 for (const [id, route] of this.routes) if (route.connection === connection) this.routes.delete(id)
-                this.log(`MUC ${connection.id || "unknown"} at ${connection.peer} is gone: ${reason}`)
+                this.log(`MUC ${connection.id} at ${connection.peer} is gone: ${reason}`)
                 this.emit("gone", connection.id)
             },
             concentrator ? concentratorLimits : this.options.limits,
         )
         this.connections.add(connection)
-        if (peer) this.introduce(connection, peer.commonName)
+        this.log(`MUC ${connection.id} connected from ${connection.peer}`)
+        // One that lost its line comes back before the old connection is seen to be dead.
+        for (const other of [...this.connections])
+            if (other !== connection && other.id === connection.id) other.end("the same MUC came again")
         // Whatever one peer brings about must not end the service for the others.
         this.attend(connection, concentrator).catch(error => {
-            this.log(`MUC at ${connection.peer}: ${error.message}`)
+            this.log(`MUC ${connection.id} at ${connection.peer}: ${error.message}`)
             connection.end("it cannot be served")
         })
         if (concentrator) this.emit("concentrator", connection)
@@ -236,7 +234,7 @@ export class Hub extends EventEmitter {
                 if (routes.length > 0) pause = pingMs * (0.75 + Math.random() / 2)
             } catch (error) {
                 if (!(error instanceof ExchangeError)) throw error
-                this.log(`MUC at ${connection.peer}: ${error.message}`)
+                this.log(`MUC ${connection.id} at ${connection.peer}: ${error.message}`)
                 const dark = error.trouble === "timeout" && connection.heardAt < asked
                 if (++failures >= attempts || (dark && this.reaches(connection))) connection.end("it does not answer")
             }
@@ -266,7 +264,6 @@ export class Hub extends EventEmitter {
         const { response } = await connection.exchange(metersRequest(requestId), requestId, timeoutMs, "hub")
         const meters = treeValues(response, maxMeters).filter(({ length }) => length >= 5 && length <= 20)
         const id = response.serverId.toString("hex")
-        if (!connection.id) this.introduce(connection, id)
         if (connection.id !== id) {
             // Its certificate says who it is; the octets of the server id only repeat it.
             connection.end(`it claims to be ${id}`)
@@ -281,13 +278,5 @@ export class Hub extends EventEmitter {
         return metersBehind(connection.id, (request, requestId) =>
             connection.exchange(request, requestId, timeoutMs, "hub"),
         )
-    }
-
-    private introduce(connection: PeerConnection, id: string): void {
-        connection.id = id
-        this.log(`MUC ${id} connected from ${connection.peer}`)
-        // A MUC that lost its line comes back before the old connection is seen to be dead.
-        for (const other of [...this.connections])
-            if (other !== connection && other.id === id) other.end("the same MUC came again")
     }
 }
