@@ -197,6 +197,8 @@ export class Board {
 
     /** One Jacdac frame for the board; it sees it as soon as the world runs. */
     receiveFrame(frame: Uint8Array): void {
+        // Nobody hears a frame without power; kept, it would strike the program after the next start.
+        if (!this.wasm) return
         this.frames.push(frame)
         this.kick()
     }
