@@ -1,5 +1,6 @@
 import { Code, fail } from "./errors"
 import { cut } from "./octets"
+import { platform } from "./platform"
 
 /** The single character E5 (EN 13757-2 clause 5.6.2): "received". */
 export const MBUS_ACK = 0xe5
@@ -92,6 +93,7 @@ export class MbusReceiver {
     private search(final: boolean): void {
         let at = 0
         while (at < this.length) {
+            platform().yieldNow()
             const length = this.lengthAt(at)
             if (!final && length >= 0 && (length === 0 || length > this.length - at)) break
             if (length > 0 && length <= this.length - at && this.holds(cut(this.held, at, length))) at += length

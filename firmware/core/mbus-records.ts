@@ -253,9 +253,11 @@ export class MbusRecords {
         if (kind === MBUS_INTEGER) this.readInteger()
         else if (kind === MBUS_DECIMAL) this.readDecimal()
         else if (kind === MBUS_REAL) {
-            this.value = this.octets.getAt(at, "f32")
+            const value = this.octets.getAt(at, "f32")
             // Neither infinite nor no number.
-            this.exact = this.value - this.value === 0
+            this.exact = value - value === 0
+            // The sum takes the sign from a negative zero.
+            this.value = this.exact ? value + 0 : 0
         }
     }
 

@@ -103,7 +103,8 @@ export function checkFresh(telegram: MbusTelegram, last: number): void {
 
 /** Throws unless `count` octets are left of the telegram from `at` on. */
 function need(telegram: MbusTelegram, at: number, count: number): void {
-    if (at + count > telegram.end) fail(Code.MbusHeader, at, count + " octets of a header", telegram.end - at + "")
+    const left = Math.max(telegram.end - at, 0)
+    if (count > left) fail(Code.MbusHeader, Math.min(at, telegram.end), count + " octets of a header", left + "")
 }
 
 /** The fixed data structure of EN 1434-3: identification, access number, status, units and medium, two counters. */

@@ -48,6 +48,12 @@ export const campaigns: Campaign[] = [
         load: () => import("./tls-connections.ts"),
     },
     {
+        name: "mbus-mutations",
+        summary: "damaged M-Bus, wireless M-Bus and OMS telegrams: a value or a typed error with its place, bounded",
+        count: { node: 100_000, vm: 3000 },
+        load: () => import("./mbus-mutations.ts"),
+    },
+    {
         name: "power-cuts",
         summary: "power cut at FRAM writes of a metering board: nothing goes back, nothing is signed twice",
         count: { node: 1000, vm: 1000 },
