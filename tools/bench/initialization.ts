@@ -86,6 +86,8 @@ async function initialize(folder: string, listen: Listener): Promise<Report> {
         anchors: [textOf(pki, "institute-root", "cert.pem")],
         crls: () => instituteCrls(pki),
         ...brisk,
+        attempts: 8,
+        pauseMs: 100,
     })
     const desk = await Desk.open({
         serials,
