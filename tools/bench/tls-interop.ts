@@ -175,7 +175,7 @@ async function asServer(
     })
     await new Promise<void>(resolve => listener.listen(0, "127.0.0.1", resolve))
     const next = async () => {
-        const end = setTimeout(() => arrived(), 10_000)
+        const end = setTimeout(() => arrived(), 60_000)
         if (sockets.length === 0)
             await new Promise<void>(resolve => {
                 arrived = resolve

@@ -53,7 +53,7 @@ export class EchoProgram {
     }
 
     /** Waits until the program has printed this; answers the match. */
-    async until(pattern: RegExp, milliseconds = 10_000): Promise<RegExpMatchArray> {
+    async until(pattern: RegExp, milliseconds = 60_000): Promise<RegExpMatchArray> {
         const end = performance.now() + milliseconds
         for (;;) {
             const match = this.text.match(pattern)
@@ -65,7 +65,7 @@ export class EchoProgram {
     }
 
     /** Waits for the program's own end. */
-    async end(milliseconds = 10_000): Promise<void> {
+    async end(milliseconds = 180_000): Promise<void> {
         const timer = setTimeout(() => this.child.kill("SIGKILL"), milliseconds)
         await this.ended
         clearTimeout(timer)

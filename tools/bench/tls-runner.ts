@@ -17,7 +17,7 @@ export interface TlsRunner {
     close(): Promise<void>
 }
 
-const patienceMs = 30_000
+const patienceMs = 180_000
 
 /** Ephemeral keys by node:crypto. */
 export class NodeAgreement implements KeyAgreement {
