@@ -12,8 +12,8 @@ import { VmWithin } from "../bench/tls-within.ts"
 import type { Outcome } from "./outcome.ts"
 
 const chacha = 0x1303
-/** Octets by which the free heap at the same point of two rounds may differ: signatures have 70 to 72 octets. */
-const play = 16
+/** Octets by which the free heap at the same point of two rounds may differ: signatures have 70 to 72 octets, blocks are whole words. */
+const play = 64
 
 /** One connection of a round: the side that is ours, and what must come of it. */
 interface Connection {
