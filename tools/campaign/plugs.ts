@@ -33,8 +33,11 @@ export async function run(count: number, seed: number, _where = "node", only?: n
             for (let number = runs.shift(); number !== undefined; number = runs.shift()) {
                 const { plug, failures: came } = await lane.pull(randomFrom(seed * 1_000_003 + number))
                 counts.set(plug, counts.get(plug)! + 1)
-                for (const each of came) failures.push(`seed ${seed} run ${number}, ${plug}: ${each}`)
-                if (came.length > 0) for (const line of lane.lastWords()) failures.push(`  ${line}`)
+                const named = came.map(each => `seed ${seed} run ${number}, ${plug}: ${each}`)
+                failures.push(...named)
+                // At once: the state in which it failed is worth seeing.
+                for (const line of [...named.slice(0, 4), ...(named.length > 0 ? lane.lastWords() : [])])
+                    console.error(line)
                 if (++done % 10 === 0) console.error(`${done} of ${total}, ${failures.length} failures`)
             }
         }

@@ -255,6 +255,8 @@ export class Journal {
     /** Takes up what is there. */
     private recover(): void {
         const { folder, log } = this.options
+        // Begun by a process that was killed: nothing that counts.
+        for (const name of readdirSync(folder)) if (name.endsWith(".part")) rmSync(join(folder, name))
         const names = readdirSync(folder).filter(name => /^\d{16}\.log$/.test(name))
         names.sort().forEach((name, i) => {
             const path = join(folder, name)
