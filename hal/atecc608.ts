@@ -333,7 +333,8 @@ export class Atecc608 {
                         return cut(octets, 1, count - 3)
                 }
             } catch (error) {
-                if (!isNack(error)) throw error
+                // Silent to the last: it is asleep, and the session begins anew.
+                if (!isNack(error) || attempt === 2) throw error
             }
         }
         return fail(Code.ElementAnswerCrc, -1, "an intact answer", "a damaged one, count " + count)

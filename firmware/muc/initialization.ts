@@ -184,8 +184,19 @@ export class Initialization {
         return certificate
     }
 
+    /** An issuer that has changed its key publishes a list of each, the present one first: its key decides which is meant. */
     private takeList(values: Buffer[], issuer: Certificate, name: string): void {
-        const der = values[0]
+        for (let i = values.length - 1; ; --i) {
+            try {
+                this.takeOne(values[i], issuer, name)
+                return
+            } catch (e: any) {
+                if (!(e instanceof PlombError) || i === 0) throw e
+            }
+        }
+    }
+
+    private takeOne(der: Buffer, issuer: Certificate, name: string): void {
         const held = this.holdings.lists.of(issuer.subjectKeyId)
         if (held && held.length === der.length && sameOctets(this.holdings.lists.der(held), der)) return
         const crl = this.judged(der, issuer)

@@ -283,6 +283,21 @@ test("a renewed certificate beside the former one: the first that holds is taken
     expect(bench.holdings.inForce(TrustSlot.SecurityManagement)?.der).toEqual(management.der)
 })
 
+test("an issuer that changed its key publishes a list of each: the one of the key held is taken", async () => {
+    const bench = await Bench.full()
+    const successor = await party({ issuer: ca, ca: true, usage: issuing, more: [roleOf(Role.manufacturer)] })
+    const dates = { thisUpdate: new Date(noon * 1000), nextUpdate: new Date((noon + 30 * day) * 1000) }
+    const lists = [await listOf(successor, 9, [], dates), await listOf(maker, 3, [], dates)]
+    for (const order of [lists, [...lists].reverse()]) {
+        bench.directory.put("manufacturer", "certificateRevocationList", ...order)
+        bench.initialization.run()
+        expect(bench.numbers()).toEqual([1, 1, 3, 1, 1])
+    }
+    bench.directory.put("manufacturer", "certificateRevocationList", lists[0])
+    bench.initialization.run()
+    expect(bench.numbers()).toEqual([1, 1, 3, 1, 1])
+})
+
 test("a provider that is revoked later is replaced by what the directory then names", async () => {
     const bench = await Bench.full()
     bench.initialization.run()
