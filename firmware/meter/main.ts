@@ -58,7 +58,7 @@ function serveLine(line: SmlLine, answerer: Answerer): void {
             }
         } catch (e: any) {
             if (!(e instanceof PlombError)) throw e
-            e.print()
+            console.log(e.message)
         }
         platform().sleepMs(lineMs)
     }

@@ -2,6 +2,7 @@ import { existsSync } from "node:fs"
 import { join } from "node:path"
 import { readSerial } from "../calibrate/batch.ts"
 import { readArgs, UsageError } from "../cli/usage.ts"
+import { withNames } from "../vm/codes.ts"
 import { Desk } from "./desk.ts"
 
 export const help = `plomb desk: meters and a MUC on one RS-485 line, in the VM, in the foreground
@@ -47,7 +48,7 @@ export async function run(args: string[]): Promise<number> {
             `there is no MUC ${mucSerial} in ${values.state}: plomb commission muc --board vm:${mucSerial} …`,
         )
 
-    const onLog = (board: string, line: string) => console.log(`${board.padEnd(16)} ${line}`)
+    const onLog = (board: string, line: string) => console.log(`${board.padEnd(16)} ${withNames(line)}`)
     const desk = await Desk.open({ serials, state: values.state, onLog })
     let stop = false
     const interrupt = () => {

@@ -5,6 +5,7 @@ import { Code, PlombError } from "../../firmware/core/errors.ts"
 import { type Certificate, parseCertificate } from "../../firmware/core/x509.ts"
 import { readPem } from "../pki/pem.ts"
 import { x509 } from "../pki/x509.ts"
+import { reasonOf } from "../tls/reason.ts"
 import { tlsProfile } from "../tls/server.ts"
 import { type Identity, isPublisher, judge, peerChain } from "./access.ts"
 import { readDn } from "./dn.ts"
@@ -69,7 +70,7 @@ export class Directory {
             handshakeTimeout: 60_000,
         })
         server.on("tlsClientError", (error, socket) => {
-            this.log(`${nameOf(socket)}: no TLS connection: ${error.message}`)
+            this.log(`${nameOf(socket)}: no TLS connection: ${reasonOf(error)}`)
             socket.destroy()
         })
         this.tlsUrl = `ldaps://${await this.open(server, "secureConnection", tls)}`

@@ -5,6 +5,7 @@ import { meterBench, mucBench } from "../chips/bench.ts"
 import { readArgs, UsageError } from "../cli/usage.ts"
 import { mucDeviceId } from "../desk/desk.ts"
 import { Board, type BoardEnd } from "../vm/board.ts"
+import { withNames } from "../vm/codes.ts"
 import { World } from "../vm/world.ts"
 import { readLoad } from "./load.ts"
 import { mucLines, prepareMuc } from "./muc.ts"
@@ -92,7 +93,7 @@ export async function run(args: string[]): Promise<number> {
         parts: [bench],
         settings,
         flash: stateDir && join(stateDir, "flash.bin"),
-        onLog: line => console.log(`${(world.elapsedMs() / 1000).toFixed(3).padStart(9)}  ${line}`),
+        onLog: line => console.log(`${(world.elapsedMs() / 1000).toFixed(3).padStart(9)}  ${withNames(line)}`),
         onEnd: how => {
             end = how
         },

@@ -2,6 +2,7 @@ import { randomBytes } from "node:crypto"
 import { createServer, type Server, type TLSSocket } from "node:tls"
 import type { Role } from "../../firmware/core/x509-role.ts"
 import { type Peer, PeerRefused, PeerTrust } from "./peer.ts"
+import { reasonOf } from "./reason.ts"
 import { hashOf, type TlsSettings } from "./settings.ts"
 
 /** TLS 1.3 as the devices speak it: their curve, their suites, their signature (RFC 8446 9.1 names the same curve and signature). */
@@ -59,7 +60,7 @@ export class TlsListener {
         })
         this.server.on("secureConnection", socket => this.admit(socket))
         this.server.on("tlsClientError", (error, socket) => {
-            options.log(`${addressOf(socket)}: no TLS connection: ${error.message}`)
+            options.log(`${addressOf(socket)}: no TLS connection: ${reasonOf(error)}`)
             socket.destroy()
         })
         this.timers = [
