@@ -1,34 +1,15 @@
 import * as ds from "@devicescript/core"
 import { Server, startServer } from "@devicescript/server"
-import { Code, PlombError } from "../core/errors"
-import { cut } from "../core/octets"
+import { attempt, codeOf, LongAnswer } from "../core/service-answer"
 import { CalibrationBench } from "./calibration"
 import type { Meter } from "./meter"
-
-/** Octets of an answer in one packet (services/calibration.md). */
-const partSize = 192
-
-function codeOf(e: any): number {
-    if (e instanceof PlombError) return e.code
-    e.print()
-    return Code.Unexpected
-}
-
-function attempt(step: () => void): number {
-    try {
-        step()
-        return 0
-    } catch (e: any) {
-        return codeOf(e)
-    }
-}
 
 /**
  * The Jacdac service a calibration station talks to (services/calibration.md). Only translation: every
  * rule is in `CalibrationBench`. A command with several fields reaches DeviceScript as one array.
  */
 class CalibrationServer extends Server implements ds.CalibrationServerSpec {
-    private prepared: Buffer
+    private readonly answer: LongAnswer
 
     constructor(
         private readonly bench: CalibrationBench,
@@ -36,7 +17,7 @@ class CalibrationServer extends Server implements ds.CalibrationServerSpec {
         private readonly testFile: () => Buffer,
     ) {
         super(ds.Calibration.spec)
-        this.prepared = Buffer.alloc(0)
+        this.answer = new LongAnswer()
     }
 
     step(): number {
@@ -95,11 +76,11 @@ class CalibrationServer extends Server implements ds.CalibrationServerSpec {
 
     makeKey(): [number, number] {
         const bench = this.bench
-        return this.prepare(() => bench.makeKey())
+        return this.answer.prepare(() => bench.makeKey())
     }
 
     testReading(): [number, number] {
-        return this.prepare(this.testFile)
+        return this.answer.prepare(this.testFile)
     }
 
     measure(): [number, number, number, number, number] {
@@ -112,19 +93,7 @@ class CalibrationServer extends Server implements ds.CalibrationServerSpec {
     }
 
     fetch(offset: number): [number, Buffer] {
-        const left = this.prepared.length - offset
-        // Also where a packet came without its offset.
-        if (!(left >= 0)) return [Code.OutOfRange, Buffer.alloc(0)]
-        return [0, cut(this.prepared, offset, Math.min(left, partSize))]
-    }
-
-    private prepare(make: () => Buffer): [number, number] {
-        try {
-            this.prepared = make()
-            return [0, this.prepared.length]
-        } catch (e: any) {
-            return [codeOf(e), 0]
-        }
+        return this.answer.fetch(offset)
     }
 }
 

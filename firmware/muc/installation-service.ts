@@ -1,41 +1,23 @@
 import * as ds from "@devicescript/core"
 import { Server, startServer } from "@devicescript/server"
 import type { KeyCustody } from "../../hal/ports"
-import { Code, PlombError } from "../core/errors"
 import { cut, join } from "../core/octets"
+import { attempt, codeOf, LongAnswer } from "../core/service-answer"
 import type { Installation } from "./installation"
-
-/** Octets of an answer in one packet (services/installation.md). */
-const partSize = 192
-
-function codeOf(e: any): number {
-    if (e instanceof PlombError) return e.code
-    e.print()
-    return Code.Unexpected
-}
-
-function attempt(step: () => void): number {
-    try {
-        step()
-        return 0
-    } catch (e: any) {
-        return codeOf(e)
-    }
-}
 
 /**
  * The Jacdac service that `plomb commission` talks to (services/installation.md). Only translation: every rule is in
  * `Installation`. A command with several fields reaches DeviceScript as one array.
  */
 class InstallationServer extends Server implements ds.InstallationServerSpec {
-    private prepared: Buffer
+    private readonly answer: LongAnswer
 
     constructor(
         private readonly installation: Installation,
         private readonly custody: KeyCustody,
     ) {
         super(ds.Installation.spec)
-        this.prepared = Buffer.alloc(0)
+        this.answer = new LongAnswer()
     }
 
     step(): number {
@@ -97,12 +79,12 @@ class InstallationServer extends Server implements ds.InstallationServerSpec {
 
     makeKey(): [number, number] {
         const installation = this.installation
-        return this.prepare(() => installation.makeKey())
+        return this.answer.prepare(() => installation.makeKey())
     }
 
     held(): [number, number] {
         const keys = this.installation.keys
-        return this.prepare(() => {
+        return this.answer.prepare(() => {
             const parts: Buffer[] = []
             keys.items().forEach(item => {
                 parts.push(Buffer.from([item.length]))
@@ -113,19 +95,7 @@ class InstallationServer extends Server implements ds.InstallationServerSpec {
     }
 
     fetch(offset: number): [number, Buffer] {
-        const left = this.prepared.length - offset
-        // Also where a packet came without its offset.
-        if (!(left >= 0)) return [Code.OutOfRange, Buffer.alloc(0)]
-        return [0, cut(this.prepared, offset, Math.min(left, partSize))]
-    }
-
-    private prepare(make: () => Buffer): [number, number] {
-        try {
-            this.prepared = make()
-            return [0, this.prepared.length]
-        } catch (e: any) {
-            return [codeOf(e), 0]
-        }
+        return this.answer.fetch(offset)
     }
 }
 
