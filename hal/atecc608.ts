@@ -270,7 +270,7 @@ export class Atecc608 {
                 if (!isNack(error)) throw error
             }
         }
-        fail(this.answered ? Code.ElementWake : Code.PartAbsent, -1, "ATECC608 to wake at " + this.address, came)
+        fail(this.answered ? Code.ElementWake : Code.PartAbsent, this.address, "ATECC608 to wake", came)
     }
 
     /** One command and its answer: data, or a single 00 or 01; any other status is thrown. */

@@ -33,7 +33,7 @@ export class BoardBus implements I2cBus {
             if (write.length === 0) read = Buffer.alloc(1)
         }
         const status: number = (ds as any)._i2cTransaction(address === 0 ? 1 : address, write, read)
-        if (status !== 0) fail(Code.BusAddressNack, -1, "an answer from 0x" + hexOf(address), "status " + status)
+        if (status !== 0) fail(Code.BusAddressNack, address, "an answer", "status " + status)
         return reply
     }
 
@@ -54,8 +54,4 @@ export class BoardBus implements I2cBus {
         if (!this.free())
             fail(Code.BusStuck, -1, "SCL and SDA high", "SCL " + this.scl.value + ", SDA " + this.sda.value)
     }
-}
-
-function hexOf(octet: number): string {
-    return Buffer.from([octet]).toString("hex")
 }

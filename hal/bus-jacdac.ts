@@ -73,7 +73,7 @@ export class JacdacBus implements I2cBus {
         }
         const answer = this.answer
         const status = answer[0]
-        if (status === ds.I2CStatus.NAckAddr) fail(Code.BusAddressNack, -1, "an answer from " + address, "none")
+        if (status === ds.I2CStatus.NAckAddr) fail(Code.BusAddressNack, address, "an answer", "none")
         if (status === ds.I2CStatus.NAckData) fail(Code.BusDataNack, -1, "all octets acknowledged by " + address, "not")
         if (status !== 0) fail(Code.BusStuck, -1, "a free bus", "status " + status)
         return answer

@@ -17,6 +17,6 @@ export function firstTransfer(bus: I2cBus, name: string, address: number, write:
         return bus.transfer(address, write, readLength)
     } catch (error) {
         if (codeOf(error) !== Code.BusAddressNack) throw error
-        return fail(Code.PartAbsent, -1, name + " at address " + address, "no acknowledgement")
+        return fail(Code.PartAbsent, address, name, "no acknowledgement")
     }
 }

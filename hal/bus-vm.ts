@@ -45,7 +45,7 @@ export function hostCall(op: number, a: number, write: Buffer, readLength: numbe
     }
     if (rc !== 0) fail(Code.BusStuck, -1, "a host that answers", "result " + rc)
     const status = b.getAt(10, "i8")
-    if (status === -1) fail(Code.BusAddressNack, -1, "an answer from 0x" + a, "none")
+    if (status === -1) fail(Code.BusAddressNack, a, "an answer", "none")
     if (status === -2) fail(Code.BusDataNack, -1, "all octets acknowledged by " + a, "not")
     if (status !== 0) fail(Code.BusStuck, -1, "a free bus", "status " + status)
     const length = b.getAt(14, "u16")

@@ -317,7 +317,7 @@ export enum Code {
 }
 
 /**
- * What was expected, what came, and where (`at`: octet offset in the input, or -1 where there is none).
+ * What was expected, what came, and where (`at`: octet offset in the input, I2C address of the part, or -1 where there is neither).
  * Neither text ever carries key material. Images are built without the texts (tools/build/texts.ts): a board tells code and place.
  */
 export class PlombError extends Error {

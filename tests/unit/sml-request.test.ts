@@ -43,7 +43,8 @@ describe("a request", () => {
             ]),
             closeReq(id, bytes("51")),
         )
-        const none = { clientId: bytes(""), reqFileId: bytes(""), serverId: bytes(""), listName: bytes(""), path: [] }
+        const empty = bytes("")
+        const none = { clientId: empty, reqFileId: empty, serverId: empty, listName: empty, path: [], value: empty }
         const noRange = { begin: 0, beginKind: 0, end: 0, endKind: 0 }
         const common = { ...none, ...noRange, transactionId: id }
         expect({ ...open }).toEqual({ ...common, tag: 0x0100, clientId: client, reqFileId: file, serverId: server })
