@@ -9,13 +9,31 @@ import type { SecureUplink } from "./secure-uplink"
 /** Longest request file taken from the uplink. */
 const longestRequest = 2048
 const connectMs = 10000
-/** Pause before the next connection: doubled after each failure up to the longest. */
+/** Pause before the next connection: doubled each time, up to the longest, until a head-end says something. */
 const shortestPauseMs = 1000
 const longestPauseMs = 60000
 /** Longest wait for octets before the line to the head-end is looked at again. */
-const receiveMs = 30000
-/** A connection on which nothing came for so long may be dead without either end knowing it: a new one is made. */
-const silenceMs = 600000
+const receiveMs = 10000
+/** Bounds of the silence after which a connection may be dead without either end knowing it, and what is begun with. */
+const shortestSilenceMs = 20000
+const firstSilenceMs = 120000
+const longestSilenceMs = 600000
+
+/** How patient the MUC is, learned of its head-end. */
+class Patience {
+    pauseMs = shortestPauseMs
+    silenceMs = firstSilenceMs
+
+    /** Something came after so long: four such pauses are no silence. What was longer before is forgotten in as much time. */
+    heard(afterMs: number): void {
+        this.pauseMs = shortestPauseMs
+        this.bear(Math.max(4 * afterMs, this.silenceMs - afterMs))
+    }
+
+    bear(silenceMs: number): void {
+        this.silenceMs = Math.min(longestSilenceMs, Math.max(shortestSilenceMs, silenceMs))
+    }
+}
 
 /**
  * Keeps one connection to the head-end open for ever and serves the requests that come down it. The board has one socket, so the
@@ -27,7 +45,7 @@ export function serveUplink(
     endpoint: Endpoint | undefined,
     initialization: Initialization,
 ): void {
-    let pauseMs = shortestPauseMs
+    const patience = new Patience()
     while (true) {
         if (initialization.due()) initialization.run()
         if (!endpoint) {
@@ -38,21 +56,26 @@ export function serveUplink(
         try {
             uplink.connect(endpoint.host, endpoint.port, connectMs)
             console.log(where + (uplink.resumed() ? "resumed" : "open"))
-            pauseMs = shortestPauseMs
-            console.log(where + serveConnection(uplink, router, initialization))
+            console.log(where + serveConnection(uplink, router, initialization, patience))
         } catch (e: any) {
             if (!(e instanceof PlombError)) throw e
             console.log(where + e.message)
         }
         uplink.close()
         if (initialization.due()) continue
-        platform().sleepMs(pauseMs)
-        pauseMs = Math.min(longestPauseMs, pauseMs * 2)
+        // Half of it by chance: a head-end that was away is not called by all its MUCs in one moment.
+        platform().sleepMs(patience.pauseMs * (0.5 + Math.random() / 2))
+        patience.pauseMs = Math.min(longestPauseMs, patience.pauseMs * 2)
     }
 }
 
 /** Serves a connection until it ends, and says why it did. */
-function serveConnection(uplink: SecureUplink, router: Router, initialization: Initialization): string {
+function serveConnection(
+    uplink: SecureUplink,
+    router: Router,
+    initialization: Initialization,
+    patience: Patience,
+): string {
     const receiver = new SmlReceiver(
         longestRequest,
         false,
@@ -62,11 +85,18 @@ function serveConnection(uplink: SecureUplink, router: Router, initialization: I
         },
         () => {},
     )
+    let heardAt = uplink.heardAt
     while (true) {
         const octets = uplink.receive(receiveMs)
         if (octets === null) return "closed by the head-end"
-        if (octets) receiver.feed(octets)
-        else if (platform().millis() - uplink.heardAt > silenceMs) return "silent: connecting anew"
+        if (octets) {
+            patience.heard(uplink.heardAt - heardAt)
+            heardAt = uplink.heardAt
+            receiver.feed(octets)
+        } else if (platform().millis() - uplink.heardAt > patience.silenceMs) {
+            patience.bear(2 * patience.silenceMs)
+            return "silent: connecting anew"
+        }
         if (!receiver.inside && initialization.due()) return "closed for the directory"
     }
 }
