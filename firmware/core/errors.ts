@@ -4,7 +4,7 @@
  *
  * The thousands say whose fault it is: 1 the caller, 2 the data that came in, 3 a proof that failed,
  * 4 a device, 5 a missing right. The hundreds say which room: 0 octets, 1 DER and CBOR, 2 X.509,
- * 3 P-256 and LMS, 4 SML, 5 signed lists and packages, 6 bus and chips, 7 storage, 8 calibration, 9 links.
+ * 3 P-256 and LMS, 4 SML, 5 signed lists, packages and modules, 6 bus and chips, 7 storage, 8 calibration, 9 links.
  */
 export enum Code {
     /** An error that is not one of these: a defect of the program. */
@@ -131,6 +131,25 @@ export enum Code {
     CoseCritical = 2512,
     /** The payload is detached and not handed over, or the other way round. */
     CosePayload = 2513,
+    /** No software package: its structure, or a field of its manifest. */
+    PackageForm = 2530,
+    /** No DeviceScript image of version 2.16: magic, version, or a table that reaches outside. */
+    ModuleImage = 2550,
+    /** A module's code is malformed: operands, jump, index, or a function that does not end. */
+    ModuleCode = 2551,
+    /** A module uses what the sandbox does not have; the text names it, `at` is its place in the image. */
+    ModuleUnsupported = 2552,
+    /** A module ran past the work it may do in one call. */
+    ModuleSteps = 2560,
+    /** A module holds or makes more than its memory. */
+    ModuleMemory = 2561,
+    ModuleDepth = 2562,
+    /** A module reached for a name that leads out of its objects. */
+    ModuleName = 2563,
+    /** A module threw and did not catch. */
+    ModuleThrew = 2564,
+    /** A module has not registered this entry. */
+    ModuleEntry = 2565,
     /** TLS from here on: a field or message is cut short, too long or malformed. */
     TlsDecode = 2900,
     /** A message or record out of its place. */
@@ -206,6 +225,12 @@ export enum Code {
     MbusMac = 3452,
     /** The telegram is not newer than the last one of this meter. */
     MbusReplayed = 3453,
+    /** A signature that a package needs is missing; the place tells whose (`PackageSigner`). */
+    PackageSigner = 3530,
+    /** A signature of a package does not hold; the place tells whose. */
+    PackageSignature = 3531,
+    /** The image is not the one that the manifest names. */
+    PackageHash = 3532,
     /** The peer's Finished does not fit what was said. */
     TlsFinished = 3900,
     /** The peer's CertificateVerify does not hold. */
