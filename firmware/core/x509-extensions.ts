@@ -4,12 +4,13 @@ import { Code, fail } from "./errors"
 /** Most extensions of one object. */
 const mostExtensions = 24
 
-/** `Extensions.id` of the extension that will carry a party's role and rights: 1.3.6.1.3.20556.1 (experimental arc). */
+/** `Extensions.id` of the private extensions 1.3.6.1.3.20556.1 (a party's role) and .2 (its HSS public key). */
 export const roleExtension = 256
+export const hssExtension = 257
 
 /** Walks a list of Extension (RFC 5280 4.2), each value in turn; the reader then stands inside it. */
 export class Extensions {
-    /** Last arc under 2.5.29, `roleExtension`, or -1 for one that is not known. */
+    /** Last arc under 2.5.29, `roleExtension`, `hssExtension`, or -1 for one that is not known. */
     id = -1
     critical = false
     private readonly seen: number[] = []
@@ -45,7 +46,7 @@ export class Extensions {
         if (seen.length > mostExtensions) fail(Code.X509Extension, at, "at most " + mostExtensions, "more")
         this.id = -1
         if (length === 3 && data[at] === 0x55 && data[at + 1] === 0x1d) this.id = data[at + 2]
-        else if (der.is(hex`2b06010381a04c01`)) this.id = roleExtension
+        else if (length === 8 && sameAt(data, at, hex`2b06010381a04c`, 0, 7)) this.id = 255 + data[at + 7]
         this.critical = der.flag()
         der.enter(0x04)
         if (der.end !== end) fail(Code.DerTrailing, der.end, "the end", "more")

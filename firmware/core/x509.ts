@@ -1,7 +1,7 @@
 import type { DerReader } from "./der"
 import { Code, fail } from "./errors"
 import { cut } from "./octets"
-import { Extensions, roleExtension } from "./x509-extensions"
+import { Extensions, hssExtension, roleExtension } from "./x509-extensions"
 import { emptyName, readName } from "./x509-name"
 import { closeSigned, openSigned, readAlgorithm, readPublicKey, readTime, Signed } from "./x509-parts"
 
@@ -35,6 +35,7 @@ export class Certificate extends Signed {
     alternativeNamesAt = 0
     nameConstraintsAt = 0
     roleAt = 0
+    hssKeyAt = 0
 
     constructor(der: Buffer) {
         super(der)
@@ -142,6 +143,10 @@ function readOne(certificate: Certificate, extensions: Extensions): void {
             break
         case roleExtension:
             certificate.roleAt = at
+            der.read(-1)
+            break
+        case hssExtension:
+            certificate.hssKeyAt = at
             der.read(-1)
             break
         default:

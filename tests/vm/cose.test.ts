@@ -8,7 +8,7 @@ import { lms, lmsRequest } from "../../tools/vectors/lms.ts"
 import { askNode, askVm } from "../../tools/vectors/run.ts"
 import { compile } from "../../tools/vm/compile.ts"
 import { measureSteps } from "../../tools/vm/harness.ts"
-import { hssKey, hssSignature, LmsSigner } from "../helpers/lms-signer.ts"
+import { hssKey, hssSignature, LmsSigner } from "../../tools/pki/lms.ts"
 
 const root = process.env.PLOMB_VECTORS ?? "../shared/vectors"
 const present = existsSync(root)

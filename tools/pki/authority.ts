@@ -7,7 +7,7 @@ import { PkiError, readText, replaceFile } from "./files.ts"
 import { openKey } from "./keys.ts"
 import type { Party } from "./parties.ts"
 import { pem } from "./pem.ts"
-import { derNatural, hostExtensions, roleExtensionOf, roleVersion } from "./role.ts"
+import { derNatural, hostExtensions, hssExtensions, roleExtensionOf, roleVersion } from "./role.ts"
 import { algorithm, publicKeyOf, signingKey, x509 } from "./x509.ts"
 
 /** Days until a revocation list must have been replaced. */
@@ -58,6 +58,8 @@ export interface Subject {
     days?: number
     /** Serial of the certificate that it takes the place of. */
     renews?: string
+    /** Its HSS public key, which the certificate then names. */
+    hssKey?: Uint8Array
     now: Date
 }
 
@@ -119,6 +121,7 @@ export class Authority {
                 await x509.AuthorityKeyIdentifierExtension.create(publicKeyOf(this.key)),
                 roleExtensionOf({ role: party.role, version: roleVersion, rights: -1 }),
                 ...hostExtensions(subject.hosts ?? party.hosts ?? []),
+                ...hssExtensions(subject.hssKey),
             ],
         })
         this.register.issued.push({

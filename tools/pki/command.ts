@@ -12,15 +12,16 @@ import { renew } from "./renew.ts"
 import { renewCrls, revoke } from "./revoke.ts"
 import { fieldLines, readObjects, readTree, treeLines } from "./show.ts"
 
-export const help = `plomb pki init DIR [--passphrase-file FILE | --passphrase-env VAR] [--days N]
+export const help = `plomb pki init DIR [--passphrase-file FILE | --passphrase-env VAR] [--days N] [--hss H10/W4]
     makes both trust trees: institute root with calibration authority and software approval; CA root with
     manufacturer, security management, an operator, a data collection and a directory
+    --hss gives manufacturer and institute an HSS/LMS key each, without which they sign no software (plomb package)
 plomb pki issue meter|muc|concentrator --in DIR --server-id HEX [--csr FILE]
 plomb pki issue operator|data-collection|directory --in DIR --name NAME [--csr FILE]
     one more certificate; a meter's key is always its own (--csr), others get a key where there is no request
     --host NAME_OR_IP, again for each more: what an operator, concentrator, data collection or directory is reached by
     --days N shortens the validity, --passphrase-file or --passphrase-env opens encrypted keys
-plomb pki renew PARTY --in DIR [--new-key | --csr FILE] [--host NAME_OR_IP ...]
+plomb pki renew PARTY --in DIR [--new-key | --csr FILE] [--host NAME_OR_IP ...] [--hss H10/W4]
     a new certificate for manufacturer, operators/alice, meters/ID ..., with the same key unless told otherwise; the one
     it had, and the chains of what it certified, stay in force to their end
 plomb pki show FILE|DIR [--json]
@@ -68,9 +69,13 @@ export async function run(args: string[]): Promise<number> {
 }
 
 async function runInit(args: string[]): Promise<number> {
-    const { values, positionals } = readArgs({ args, options: common, allowPositionals: true })
+    const { values, positionals } = readArgs({
+        args,
+        options: { ...common, hss: { type: "string" } },
+        allowPositionals: true,
+    })
     const folder = only(positionals, "the folder to make")
-    await initPki(folder, optionsOf(values))
+    await initPki(folder, { ...optionsOf(values), hss: values.hss })
     console.log(treeLines(readTree(folder), new Date()).join("\n"))
     return 0
 }
@@ -117,6 +122,7 @@ async function runRenew(args: string[]): Promise<number> {
             csr: { type: "string" },
             "new-key": { type: "boolean" },
             host: { type: "string", multiple: true },
+            hss: { type: "string" },
         },
         allowPositionals: true,
     })
@@ -124,7 +130,7 @@ async function runRenew(args: string[]): Promise<number> {
     const folder = need(values.in, "--in DIR")
     if (values["new-key"] && values.csr !== undefined) throw new UsageError("--new-key or --csr, not both")
     const csr = values.csr === undefined ? undefined : readRequestFile(values.csr)
-    const options = { ...optionsOf(values), hosts: values.host, newKey: values["new-key"], csr }
+    const options = { ...optionsOf(values), hosts: values.host, newKey: values["new-key"], csr, hss: values.hss }
     const to = publishTo(values.publish, values)
     const renewed = await renew(folder, party, options)
     console.log(`${renewed.folder}: certificate ${renewed.serial}`)

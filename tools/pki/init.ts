@@ -3,6 +3,7 @@ import { join } from "node:path"
 import { Authority } from "./authority.ts"
 import { writeCertificates } from "./certificates.ts"
 import { createFile, createFolder } from "./files.ts"
+import { makeHss } from "./hss.ts"
 import { newKey } from "./keys.ts"
 import { standing } from "./parties.ts"
 import { publicKeyOf } from "./x509.ts"
@@ -15,6 +16,8 @@ export interface PkiOptions {
     days?: number
     /** Names and addresses of what is issued, instead of those of its kind. */
     hosts?: readonly string[]
+    /** Gives those who sign software an HSS key of this parameter set ("H10/W4"); without it they can sign none. */
+    hss?: string
     /** The moment of issue; the present one by default. */
     now?: Date
 }
@@ -33,8 +36,10 @@ export function initPki(folder: string, options: PkiOptions = {}): Promise<void>
             const { key, file } = newKey(passphrase)
             createFile(join(own, "key.pem"), file, true)
             const issuer = authorities.get(party.issuer) ?? new Authority(own, key, [])
+            const hss = options.hss && party.hss ? await makeHss(own, options.hss, passphrase) : undefined
             const certificate = await issuer.certify({
                 party,
+                hssKey: hss?.publicKey,
                 commonName: party.commonName,
                 publicKey: publicKeyOf(key),
                 days,

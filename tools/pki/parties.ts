@@ -13,6 +13,8 @@ export interface Party {
     pathLength?: number
     /** Signs commands, orders, packages or readings, not only certificates. */
     signs: boolean
+    /** Signs software, so it can have an HSS key besides; the institute's is named by its root. */
+    hss?: boolean
     /** Signatures that bind later: readings, software approvals. */
     nonRepudiation?: boolean
     years: number
@@ -36,6 +38,7 @@ export const standing: Party[] = [
         issuer: "institute-root",
         pathLength: 1,
         signs: false,
+        hss: true,
         years: 30,
     },
     {
@@ -72,6 +75,7 @@ export const standing: Party[] = [
         issuer: "ca-root",
         pathLength: 0,
         signs: true,
+        hss: true,
         years: 20,
     },
     {

@@ -5,6 +5,7 @@ import { Authority } from "./authority.ts"
 import { hostsOf, readCertificates, replaceCertificates, serialOf } from "./certificates.ts"
 import { keepEarlier, settle, waitingKey } from "./earlier.ts"
 import { createFile, locked, PkiError } from "./files.ts"
+import { makeHss, readPublic } from "./hss.ts"
 import type { PkiOptions } from "./init.ts"
 import { answer, type IssuedCertificate, isRevoked, readRequest } from "./issue.ts"
 import { newKey, openKey } from "./keys.ts"
@@ -62,8 +63,18 @@ export async function renew(folder: string, path: string, options: RenewOptions 
                   Authority.open(own, passphrase).register,
               )
             : Authority.open(join(folder, party.issuer), passphrase)
+        const hssFolder = join(own, "hss")
+        if (options.hss && !party.hss) throw new PkiError(`${path} signs no software: no --hss`)
+        if (options.hss && existsSync(hssFolder))
+            throw new PkiError(`${path} has an HSS key; move ${hssFolder} away to give it another`)
+        const hss = options.hss
+            ? (await makeHss(own, options.hss, passphrase)).publicKey
+            : existsSync(hssFolder)
+              ? readPublic(hssFolder)
+              : undefined
         const certificate = await authority.certify({
             party,
+            hssKey: hss,
             commonName: before.subjectName.getField("CN")[0],
             serialNumber: before.subjectName.getField("2.5.4.5")[0],
             publicKey,

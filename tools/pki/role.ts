@@ -32,6 +32,12 @@ export function derNatural(value: number): Uint8Array<ArrayBuffer> {
     return new Uint8Array([2, content.length, ...content])
 }
 
+/** The extension that names the holder's HSS public key (firmware/core/package.ts); none for none. */
+export function hssExtensions(publicKey?: Uint8Array): x509.Extension[] {
+    if (!publicKey) return []
+    return [new x509.Extension("1.3.6.1.3.20556.2", false, new Uint8Array([4, publicKey.length, ...publicKey]))]
+}
+
 /**
  * The extensions of a party that is reached, or reaches others, at these names and addresses: subjectAltName
  * (RFC 5280 4.2.1.6) and extended key usage for both ends of TLS. None for none.

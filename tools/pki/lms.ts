@@ -1,6 +1,9 @@
 import { createHash } from "node:crypto"
 
-/** A signer of RFC 8554 in its own words, written from the RFC's algorithms and not from the core's. For tests only. */
+/*
+ * Signing with LMS and HSS in the words of RFC 8554, written from its algorithms and not from the core's verification,
+ * so that one is the other's test. What leaves here uses up a one-time key: `HssKey` keeps the count.
+ */
 
 const sha256 = (n: number, ...parts: Uint8Array[]) =>
     parts
@@ -8,7 +11,8 @@ const sha256 = (n: number, ...parts: Uint8Array[]) =>
         .digest()
         .subarray(0, n)
 
-function u32(value: number): Buffer {
+/** A number of four octets, as RFC 8554 writes them. */
+export function u32(value: number): Buffer {
     const octets = Buffer.alloc(4)
     octets.writeUInt32BE(value)
     return octets
@@ -34,37 +38,34 @@ const oneTimeSets = [
 
 /** A key pair of LMS; private values by RFC 8554 appendix A. */
 export class LmsSigner {
-    private readonly tree: Buffer[] = []
-    private readonly n: number
+    /** Node r of the tree (RFC 8554 5.3) at r * n; node 1 is the root. */
+    readonly tree: Buffer
+    readonly height: number
+    /** Octets of a hash. */
+    readonly n: number
     private readonly w: number
     private readonly p: number
     private readonly ls: number
-    private readonly height: number
 
+    /** LMS type 5 to 9 (n = 32) or 10 to 14 (n = 24), LM-OTS type 1 to 8; `tree`: as an earlier one made it, unchecked. */
     constructor(
         readonly lmsType: number,
         readonly otsType: number,
-        readonly identifier: Buffer,
-        readonly seed: Buffer,
+        readonly identifier: Uint8Array,
+        readonly seed: Uint8Array,
+        tree?: Buffer,
     ) {
         ;[this.n, this.w, this.p, this.ls] = oneTimeSets[otsType - 1]
         this.height = 5 * (lmsType - (this.n === 32 ? 4 : 9))
-        const leaves = 2 ** this.height
-        for (let q = 0; q < leaves; ++q) {
-            const ends = Array.from({ length: this.p }, (_, i) => this.chain(q, i, 2 ** this.w - 1))
-            const key = sha256(this.n, identifier, u32(q), u16(0x8080), ...ends)
-            this.tree[leaves + q] = sha256(this.n, identifier, u32(leaves + q), u16(0x8282), key)
-        }
-        for (let r = leaves - 1; r > 0; --r)
-            this.tree[r] = sha256(this.n, identifier, u32(r), u16(0x8383), this.tree[2 * r], this.tree[2 * r + 1])
+        this.tree = tree ?? this.grow()
     }
 
     get publicKey(): Buffer {
-        return Buffer.concat([u32(this.lmsType), u32(this.otsType), this.identifier, this.tree[1]])
+        return Buffer.concat([u32(this.lmsType), u32(this.otsType), this.identifier, this.node(1)])
     }
 
     /** The signature with leaf `q` and randomizer `c` of n octets. */
-    sign(q: number, c: Buffer, message: Uint8Array): Buffer {
+    sign(q: number, c: Uint8Array, message: Uint8Array): Buffer {
         const digest = sha256(this.n, this.identifier, u32(q), u16(0x8181), c, message)
         const digits = [...digest].map(octet => octet.toString(2).padStart(8, "0")).join("")
         const values = digits.match(new RegExp(`.{${this.w}}`, "g"))!.map(bits => Number.parseInt(bits, 2))
@@ -75,14 +76,38 @@ export class LmsSigner {
             .match(new RegExp(`.{${this.w}}`, "g"))!
         const all = [...values, ...checks.map(bits => Number.parseInt(bits, 2))].slice(0, this.p)
         const path: Buffer[] = []
-        for (let r = 2 ** this.height + q; r > 1; r >>= 1) path.push(this.tree[r ^ 1])
+        for (let r = 2 ** this.height + q; r > 1; r >>= 1) path.push(this.node(r ^ 1))
         const chains = all.map((value, i) => this.chain(q, i, value))
         return Buffer.concat([u32(q), u32(this.otsType), c, ...chains, u32(this.lmsType), ...path])
     }
 
+    private node(r: number): Buffer {
+        return this.tree.subarray(r * this.n, (r + 1) * this.n)
+    }
+
+    private grow(): Buffer {
+        const leaves = 2 ** this.height
+        const tree = Buffer.alloc(2 * leaves * this.n)
+        const id = this.identifier
+        for (let q = 0; q < leaves; ++q) {
+            const ends = Array.from({ length: this.p }, (_, i) => this.chain(q, i, 2 ** this.w - 1))
+            const key = sha256(this.n, id, u32(q), u16(0x8080), ...ends)
+            sha256(this.n, id, u32(leaves + q), u16(0x8282), key).copy(tree, (leaves + q) * this.n)
+        }
+        for (let r = leaves - 1; r > 0; --r) {
+            const pair = tree.subarray(2 * r * this.n, 2 * (r + 1) * this.n)
+            sha256(this.n, id, u32(r), u16(0x8383), pair).copy(tree, r * this.n)
+        }
+        return tree
+    }
+
     private chain(q: number, i: number, steps: number): Buffer {
-        let value = sha256(this.n, this.identifier, u32(q), u16(i), Buffer.of(0xff), this.seed)
-        for (let j = 0; j < steps; ++j) value = sha256(this.n, this.identifier, u32(q), u16(i), Buffer.of(j), value)
+        const head = Buffer.concat([this.identifier, u32(q), u16(i), Buffer.of(0xff)])
+        let value = sha256(this.n, head, this.seed)
+        for (let j = 0; j < steps; ++j) {
+            head[22] = j
+            value = sha256(this.n, head, value)
+        }
         return value
     }
 }
