@@ -4,7 +4,7 @@
  *
  * The thousands say whose fault it is: 1 the caller, 2 the data that came in, 3 a proof that failed,
  * 4 a device, 5 a missing right. The hundreds say which room: 0 octets, 1 DER and CBOR, 2 X.509,
- * 3 P-256 and LMS, 4 SML, 5 signed lists, packages and modules, 6 bus and chips, 7 storage, 8 calibration, 9 links.
+ * 3 P-256 and LMS, 4 SML, 5 signed lists, commands, packages and modules, 6 bus and chips, 7 storage, 8 calibration, 9 links.
  */
 export enum Code {
     /** An error that is not one of these: a defect of the program. */
@@ -49,7 +49,6 @@ export enum Code {
     CborText = 2117,
     /** Octets are left behind the last item. */
     CborTrailing = 2118,
-
     /** Version, or a field that this version does not have. */
     X509Version = 2201,
     X509Serial = 2202,
@@ -72,7 +71,6 @@ export enum Code {
     BadPublicKey = 2301,
     /** A public key of LMS that has no known parameter set, another length, or too many levels. */
     LmsKey = 2302,
-
     /** A new SML file began before the last one ended. */
     SmlTruncated = 2400,
     /** An escape inside an SML file is followed by nothing the transport protocol knows. */
@@ -131,6 +129,12 @@ export enum Code {
     CoseCritical = 2512,
     /** The payload is detached and not handed over, or the other way round. */
     CosePayload = 2513,
+    /** No signed command: its messages, its header or the certificates in it. */
+    CommandForm = 2520,
+    /** A command's validity ends before it begins, or is longer than a day. */
+    CommandPeriod = 2521,
+    /** No access table: its length, or a role that none may have. */
+    AccessForm = 2522,
     /** No software package: its structure, or a field of its manifest. */
     PackageForm = 2530,
     /** No DeviceScript image of version 2.16: magic, version, or a table that reaches outside. */
@@ -217,6 +221,8 @@ export enum Code {
     CrlSignature = 3216,
     /** The request is not signed with the key it names. */
     CsrSignature = 3217,
+    /** A list whose number is not higher than that of the one held. */
+    CrlNotNewer = 3218,
     /** An encrypted telegram, and no key for it. */
     MbusNoKey = 3450,
     /** What came out of a telegram with this key is no plain text. */
@@ -231,6 +237,20 @@ export enum Code {
     PackageSignature = 3531,
     /** The image is not the one that the manifest names. */
     PackageHash = 3532,
+    /** The signature of a command does not hold. */
+    CommandSignature = 3540,
+    /** A command names its signer's certificate only, and that is neither held nor known from before. */
+    SignerUnknown = 3541,
+    CommandNotYetValid = 3542,
+    CommandExpired = 3543,
+    /** The counter is not higher than the last one of this signer. */
+    CommandReplayed = 3544,
+    /** A signer that is not known and whose certificate ends before one that was forgotten: an old command could count again. */
+    SignerForgotten = 3545,
+    /** The certificate is not for the key that this device made. */
+    CertificateForOtherKey = 3800,
+    /** The certificate does not name this device. */
+    CertificateForOtherName = 3801,
     /** The peer's Finished does not fit what was said. */
     TlsFinished = 3900,
     /** The peer's CertificateVerify does not hold. */
@@ -241,8 +261,6 @@ export enum Code {
     TlsCertificateRequired = 3903,
     /** The certificate is not for the host that was called. */
     TlsHostName = 3904,
-    /** A list whose number is not higher than that of the one held. */
-    CrlNotNewer = 3218,
     /** Nothing acknowledged the address: on a running board a disturbance, or a part that is busy or asleep. */
     BusAddressNack = 4600,
     /** The part stopped acknowledging within a write. */
@@ -307,13 +325,19 @@ export enum Code {
     TimeNotTrusted = 4650,
     /** A record of the store is damaged; it is not merely unwritten. */
     RecordDamaged = 4700,
-    /** No key is held. */
-    KeyAbsent = 4710,
-    /** The peer or the network said no to a connection. */
+    /** Something else is under way; ask again. */
+    Busy = 4701,
     /** The list of meters is full. */
     TooManyMeters = 4702,
     /** No room for another symmetric key. */
     TooManyKeys = 4703,
+    /** No room for the counter of another signer. */
+    TooManySigners = 4704,
+    /** The metrological logbook is full: nothing metrological is written until it has been read and reset. */
+    LogbookFull = 4705,
+    /** No key is held. */
+    KeyAbsent = 4710,
+    /** The peer or the network said no to a connection. */
     LinkRefused = 4900,
     /** Nothing came for too long: no connection, or no answer from the bridge. */
     LinkTimeout = 4901,
@@ -323,16 +347,40 @@ export enum Code {
     MeterSilent = 4903,
     /** A meter answers, but not that it has done what it was told. */
     MeterRefused = 4904,
-    /** The certificate is not for the key that this device made. */
-    CertificateForOtherKey = 3800,
-    /** The certificate does not name this device. */
-    CertificateForOtherName = 3801,
-    /** Something else is under way; ask again. */
-    Busy = 4701,
     /** The certificate has no role, or not one that this place asks for. */
     RoleMismatch = 5200,
     /** A provider's certificate is in force already; changing the provider is another order. */
     ProviderHeld = 5201,
+    /** The certificate has no role. */
+    RoleMissing = 5202,
+    /** The access table asks for a higher version of this role. */
+    RoleVersionOld = 5203,
+    /** A role that the issuer may not certify, or that commands only with a certificate held. */
+    RoleNotCertifiable = 5204,
+    /** A certificate gives rights that its issuer does not have. */
+    RightsBeyondIssuer = 5205,
+    /** A request behind one of the same command that failed: it was not tried. */
+    NotTried = 5210,
+    /** The command is for another device. */
+    CommandTarget = 5211,
+    /** What is asked for needs a signed command. */
+    NotSigned = 5212,
+    /** The access table does not give this function to the role. */
+    FunctionDenied = 5213,
+    /** The signer's certificate does not give this function. */
+    RightMissing = 5214,
+    /** An access table whose version is not the next one. */
+    AccessVersion = 5220,
+    /** A right that can not be taken away. */
+    AccessFixed = 5221,
+    /** A right that this role can never have. */
+    AccessCeiling = 5222,
+    /** A row of the table that is not this signer's to change. */
+    AccessEditor = 5223,
+    /** The least version of a role goes down, or above that of the certificate held. */
+    AccessRoleVersion = 5224,
+    /** The logbook has entries newer than the last one seen: read these first. */
+    LogbookNotSeen = 5225,
     /** Calibration is closed; opening it again needs an order of the calibration authority. */
     AlreadyCalibrated = 5800,
     /** Installation is closed; opening it again needs an order of an authority. */

@@ -12,6 +12,32 @@ export const inventoryPath = hex`8181c7f020ff`
 /** Where certificates and revocation lists are put, in parts (SetProcParameter; firmware/meter/README.md). */
 export const certificatesPath = hex`8181c7f021ff`
 
+/** First request of a signed command: its value is the header (`command.ts`). */
+export const commandPath = hex`8181c7f030ff`
+/** First message of a signed answer (`command-answer.ts`). */
+export const answerPath = hex`8181c7f031ff`
+/** Parameters of measuring; calibration constants; parameters that concern no measuring. */
+export const meteringPath = hex`8181c7f040ff`
+export const calibrationPath = hex`8181c7f041ff`
+export const labelPath = hex`8181c7f042ff`
+/** The access table, whole (`access.ts`). */
+export const accessPath = hex`8181c7f043ff`
+/** Orders: another provider, no provider, erase, steps of a key rollover. */
+export const changeProviderPath = hex`8181c7f044ff`
+export const deleteProviderPath = hex`8181c7f045ff`
+export const erasePath = hex`8181c7f046ff`
+export const rolloverPath = hex`8181c7f047ff`
+/** Addresses and symmetric keys of a MUC. */
+export const addressesPath = hex`8181c7f048ff`
+export const keysPath = hex`8181c7f049ff`
+/** Logbooks (`logbook.ts`): read, with the first number wanted as second element of the path (00 00 and U32 BE); reset with the number last seen. */
+export const metrologicalLogbookPath = hex`8181c7f050ff`
+export const metrologicalResetPath = hex`8181c7f051ff`
+export const logbookPath = hex`8181c7f052ff`
+export const logbookResetPath = hex`8181c7f053ff`
+/** Identification and checksums of the software, in a signed answer. */
+export const attestationPath = hex`8181c7f060ff`
+
 /** A tree without children whose value is an octet string. */
 export function octetsLeaf(name: Buffer, value: Buffer): SmlValue[] {
     return [name, [1, [SML_OCTETS, value]], undefined]
