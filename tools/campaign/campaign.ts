@@ -1,12 +1,12 @@
 import { Code } from "../../firmware/core/errors"
-import type { Outcome } from "./outcome.ts"
+import type { CaseOptions, Outcome } from "./outcome.ts"
 
 export interface Campaign {
     name: string
     summary: string
     /** Cases when `--count` is not given. */
     count: { node: number; vm: number }
-    load(): Promise<{ run(count: number, seed: number, where: "node" | "vm", only?: number): Promise<Outcome> }>
+    load(): Promise<{ run(count: number, seed: number, where: "node" | "vm", more?: CaseOptions): Promise<Outcome> }>
 }
 
 export const campaigns: Campaign[] = [
@@ -87,7 +87,7 @@ export const campaigns: Campaign[] = [
     {
         name: "plugs",
         summary:
-            "lines cut, concentrator and head-end killed during traffic: what was acknowledged arrives, and once (in Node)",
+            "lines cut, concentrator, head-end, directory killed during traffic: what was acknowledged arrives, and once",
         count: { node: 500, vm: 500 },
         load: () => import("./plugs.ts"),
     },

@@ -8,6 +8,9 @@ ${campaigns.map(each => `  ${each.name.padEnd(16)} ${each.summary}`).join("\n")}
   --count N     cases (each campaign has its own default); --runs is the same
   --seed S      another seed gives other cases; the same seed the same (default 1)
   --run N       plugs: this run of the seed alone
+  --from N      plugs: begin with this run
+  --vm N        plugs: one run in N has a MUC and a meter in the VM (default 5; 0 = none)
+  --json        JSON lines: the cases of plugs, and of every campaign the end
   --in node|vm  where the code under test runs (default node)`
 
 function wholeNumber(name: string, text: string): number {
@@ -24,6 +27,9 @@ export async function run(args: string[]): Promise<number> {
             count: { type: "string" },
             runs: { type: "string" },
             run: { type: "string" },
+            from: { type: "string" },
+            vm: { type: "string" },
+            json: { type: "boolean" },
             seed: { type: "string", default: "1" },
             in: { type: "string", default: "node" },
         },
@@ -36,12 +42,22 @@ export async function run(args: string[]): Promise<number> {
     if (where !== "node" && where !== "vm") throw new UsageError(`--in ${where}: node or vm`)
     const asked = values.count ?? values.runs
     const count = asked === undefined ? campaign.count[where] : wholeNumber("count", asked)
-    const only = values.run === undefined ? undefined : wholeNumber("run", values.run)
+    const number = (name: "run" | "from" | "vm") =>
+        values[name] === undefined ? undefined : wholeNumber(name, values[name])
     const seed = wholeNumber("seed", values.seed)
-    const { summary, failures, cases = count } = await (await campaign.load()).run(count, seed, where, only)
-    for (const line of summary) console.log(line)
-    for (const line of failures.slice(0, 20)) console.error(line)
-    if (failures.length > 20) console.error(`and ${failures.length - 20} more`)
-    console.log(`${campaign.name}: ${cases} cases with seed ${seed} in ${where}: ${failures.length} failures`)
+    const more = {
+        only: number("run"),
+        from: number("from"),
+        each: number("vm"),
+        onCase: values.json ? (what: object) => console.log(JSON.stringify(what)) : undefined,
+    }
+    const { summary, failures, cases = count } = await (await campaign.load()).run(count, seed, where, more)
+    if (values.json) console.log(JSON.stringify({ campaign: campaign.name, seed, in: where, cases, summary, failures }))
+    else {
+        for (const line of summary) console.log(line)
+        for (const line of failures.slice(0, 20)) console.error(line)
+        if (failures.length > 20) console.error(`and ${failures.length - 20} more`)
+        console.log(`${campaign.name}: ${cases} cases with seed ${seed} in ${where}: ${failures.length} failures`)
+    }
     return failures.length > 0 ? 1 : 0
 }

@@ -8,6 +8,18 @@ export interface Outcome {
     cases?: number
 }
 
+/** What a campaign of long runs may be told besides. */
+export interface CaseOptions {
+    /** This case alone. */
+    only?: number
+    /** Begin with this case, 1 by default. */
+    from?: number
+    /** One case in so many is of the costly kind; 0 = none. */
+    each?: number
+    /** Gets each case as it ends. */
+    onCase?(what: Record<string, unknown>): void
+}
+
 /** Pseudo-random whole numbers below n; the same for the same seed (mulberry32). */
 export function randomFrom(seed: number): (below: number) => number {
     let state = seed | 0

@@ -6,6 +6,7 @@ import { readEvidence } from "../evidence/format.ts"
 import { issueWithKey } from "../pki/issue.ts"
 import type { TlsSettings } from "../tls/settings.ts"
 import { BadLine, type Break } from "./bad-line.ts"
+import { BoardMuc } from "./board-muc.ts"
 import { itemsOf } from "./ledger.ts"
 import { LightMeter } from "./light-meter.ts"
 import { LightMuc } from "./light-muc.ts"
@@ -19,22 +20,43 @@ export const plugs = [
     "concentrator killed",
     "head-end killed",
     "both killed",
+    "directory down",
+    "MUC without power",
 ] as const
 export type Plug = (typeof plugs)[number]
 
-/** How often each comes, of 20. */
-const shares: [Plug, number][] = [
-    ["TCP reset", 6],
-    ["silent drop", 4],
-    ["half-open", 4],
-    ["concentrator killed", 3],
-    ["head-end killed", 2],
-    ["both killed", 1],
-]
-/** MUCs behind the concentrator; one more calls the head-end itself. */
+/** How often each comes, of 20: with light MUCs only, and with a board. */
+const shares: Record<"light" | "board", [Plug, number][]> = {
+    light: [
+        ["TCP reset", 6],
+        ["silent drop", 4],
+        ["half-open", 4],
+        ["concentrator killed", 3],
+        ["head-end killed", 2],
+        ["both killed", 1],
+    ],
+    board: [
+        ["TCP reset", 3],
+        ["silent drop", 2],
+        ["half-open", 2],
+        ["concentrator killed", 2],
+        ["head-end killed", 1],
+        ["both killed", 1],
+        ["directory down", 6],
+        ["MUC without power", 3],
+    ],
+}
+/** Light MUCs behind the concentrator; one more calls the head-end itself. */
 const behind = 3
-/** Longest that traffic may take to come back, in ms. */
-const patienceMs = 90_000
+/** Longest that traffic may take to come back, in ms. A board waits for a silence, and for a directory that is dark. */
+const patienceMs = { light: 90_000, board: 240_000 }
+
+/** A meter as it is seen here: its newest list, and all that it has signed. */
+interface Source {
+    serverId: string
+    pagination: number
+    signed: Map<number, string>
+}
 
 type Random = (below: number) => number
 
@@ -43,22 +65,28 @@ type Random = (below: number) => number
  * What was acknowledged is noted here, outside of them all.
  */
 export class PlugLane {
-    private readonly meters: LightMeter[] = []
+    private readonly meters: Source[] = []
+    private board: BoardMuc | undefined
     private readonly mucs: LightMuc[] = []
     /** "SERVERID PAGINATION" that the concentrator or the head-end said is on its disk. */
     private readonly acknowledged = new Set<string>()
     /** The same by what is in the store, with the names of the files. */
     private readonly arrived = new Map<string, string>()
     private readonly seen = new Set<string>()
+    /** Acknowledged and not come in time: told once. */
+    private readonly late = new Set<string>()
     private readonly reported: string[] = []
-    private readonly twice = new Set<string>()
+    private twice = 0
     private headEnd!: Service
     private concentrator!: Service
     /** From MUCs to the concentrator, from it to the head-end, from a MUC to the head-end. */
     private readonly lines: BadLine[]
     private readonly store: string
 
-    private constructor(folder: string) {
+    private constructor(
+        folder: string,
+        private readonly kind: "light" | "board",
+    ) {
         this.store = join(folder, "evidence")
         this.lines = [
             new BadLine(() => this.concentrator.port),
@@ -67,15 +95,18 @@ export class PlugLane {
         ]
     }
 
-    /** Lane `number` with a folder of its own below `folder`; everybody is certified by the PKI in `pki`. */
-    static async open(folder: string, pki: string, number: number): Promise<PlugLane> {
+    /** Lane `number` with a folder of its own below `folder`, which holds the PKI of all; with a board, its desk too. */
+    static async open(folder: string, number: number, kind: "light" | "board"): Promise<PlugLane> {
+        const pki = join(folder, "pki")
         const own = join(folder, `lane-${number}`)
         mkdirSync(own)
-        const lane = new PlugLane(own)
+        const lane = new PlugLane(own, kind)
         for (const line of lane.lines) await line.listen()
         const at = (...words: string[]) => join(pki, ...words)
         const id = `05c0000000${hex(number, 4)}`
         await issueWithKey(pki, "concentrator", id, { hosts: ["127.0.0.1"] })
+        // A list takes a meter on a board up to two seconds, and its line may be taken by a search.
+        const answer = kind === "board" ? "8" : "3"
         const words = (party: string) => {
             const lists = issuers.flatMap(each => ["--crl", at(each, "crl.pem")])
             const keys = [
@@ -86,7 +117,7 @@ export class PlugLane {
                 "--ca",
                 at("ca-root", "cert.pem"),
             ]
-            return [...keys, ...lists, "--json", "--listen", "0", "--answer", "3", "--ping", "2"]
+            return [...keys, ...lists, "--json", "--listen", "0", "--answer", answer, "--ping", "2"]
         }
         const institute = [
             "--anchor",
@@ -121,20 +152,38 @@ export class PlugLane {
             lane.mucs.push(new LightMuc({ id: muc, tls, meters: [meter], port, answerMs: () => 5, ...pauses }))
         }
         for (const muc of lane.mucs) muc.start()
+        if (kind === "board") {
+            lane.board = await BoardMuc.open(folder, lane.lines[0].port)
+            lane.meters.push(lane.board)
+        }
         const failures = await lane.back()
         if (failures.length > 0)
             throw new Error(`no traffic from the start: ${[...failures, ...lane.lastWords()].join("\n")}`)
         return lane
     }
 
+    /** What the board's MUC did and did not, for people. */
+    summary(): string | undefined {
+        const { board } = this
+        return (
+            board &&
+            `MUC and meter in the VM: ${board.pagination} lists heard on their line, ${board.starts} starts, ` +
+                `${board.without} of them without a whole answer of the directory`
+        )
+    }
+
     /** Pulls one plug and waits until all is well again. */
     async pull(random: Random): Promise<{ plug: Plug; failures: string[] }> {
         let share = random(20)
-        const plug = shares.find(([, each]) => (share -= each) < 0)![0]
+        const plug = shares[this.kind].find(([, each]) => (share -= each) < 0)![0]
         await sleep(random(400))
+        const failures: string[] = []
         if (plug.endsWith("killed")) await this.killSome(plug, random)
+        else if (plug === "MUC without power") await this.board!.restart(random)
+        else if (plug === "directory down")
+            failures.push(...(await this.board!.directoryDown(random, () => this.back())))
         else await this.breakLine(plug, random)
-        const failures = await this.back()
+        failures.push(...(await this.back()))
         return { plug, failures: [...failures, ...this.judge()] }
     }
 
@@ -142,7 +191,8 @@ export class PlugLane {
     async settle() {
         const failures: string[] = []
         for (const muc of this.mucs) muc.stop()
-        const until = Date.now() + patienceMs
+        await this.board?.close()
+        const until = Date.now() + patienceMs[this.kind]
         while (this.missing().length > 0 && Date.now() < until) {
             await sleep(200)
             this.look()
@@ -154,18 +204,23 @@ export class PlugLane {
             acknowledged: this.acknowledged.size,
             arrived: this.arrived.size,
             lost: this.missing().length,
-            twice: this.twice.size,
+            twice: this.twice,
         }
         return { counts, failures }
     }
 
     /** The ends of both logs. */
     lastWords(): string[] {
-        return [...this.concentrator.log.slice(-6), ...this.headEnd.log.slice(-6)]
+        return [
+            ...this.concentrator.log.slice(-6),
+            ...this.headEnd.log.slice(-6),
+            ...(this.board?.log.slice(-20) ?? []),
+        ]
     }
 
     async close(): Promise<void> {
         for (const muc of this.mucs) muc.stop()
+        await this.board?.close()
         await Promise.all([this.concentrator.kill(), this.headEnd.kill()])
         for (const line of this.lines) line.close()
     }
@@ -204,18 +259,22 @@ export class PlugLane {
     /** New readings of every meter must come into the store; what is wrong with those that came. */
     private async back(): Promise<string[]> {
         const before = new Map(this.meters.map(({ serverId, pagination }) => [serverId, pagination]))
-        const wanted = [...this.acknowledged]
-        const until = Date.now() + patienceMs
+        const wanted = this.missing().filter(each => !this.late.has(each))
+        const until = Date.now() + patienceMs[this.kind]
         for (;;) {
             this.look()
             const quiet = this.meters.filter(({ serverId }) => this.newest(serverId) <= before.get(serverId)!)
             const missing = wanted.filter(each => !this.arrived.has(each))
             if (quiet.length + missing.length === 0) return []
-            if (Date.now() > until)
+            if (Date.now() > until) {
+                for (const each of missing) this.late.add(each)
                 return [
-                    ...quiet.map(({ serverId }) => `nothing new of meter ${serverId} within ${patienceMs} ms`),
+                    ...quiet.map(
+                        ({ serverId }) => `nothing new of meter ${serverId} within ${patienceMs[this.kind]} ms`,
+                    ),
                     ...missing.map(each => `${each} was acknowledged and did not arrive`),
                 ]
+            }
             await sleep(50)
         }
     }
@@ -230,6 +289,7 @@ export class PlugLane {
 
     /** Reads what has come into the store since the last look. */
     private look(): void {
+        this.reported.push(...(this.board?.look() ?? []))
         for (const { serverId, signed } of this.meters) {
             const folder = join(this.store, serverId)
             if (!existsSync(folder)) continue
@@ -244,7 +304,10 @@ export class PlugLane {
                 this.seen.add(path)
                 const pagination = Number(name.slice(0, 10))
                 const key = `${serverId} ${pagination}`
-                if (this.arrived.has(key)) this.twice.add(key)
+                if (this.arrived.has(key)) {
+                    ++this.twice
+                    this.reported.push(`${key} is there twice`)
+                }
                 this.arrived.set(key, name)
                 const [found] = itemsOf(readEvidence(path).sml)
                 const hash = createHash("sha256").update(found.item.signed).digest("hex")
@@ -253,8 +316,9 @@ export class PlugLane {
         }
     }
 
+    /** What was noticed since the last time, each thing once. */
     private judge(): string[] {
-        return [...this.reported.splice(0), ...[...this.twice].map(each => `${each} is there twice`)]
+        return [...new Set(this.reported.splice(0))]
     }
 }
 

@@ -52,7 +52,7 @@ export class Service {
             createInterface(child.stderr!).on("line", line => {
                 this.log.push(line)
                 if (this.log.length > 200) this.log.shift()
-                const port = /listening on \S+:(\d+)$/.exec(line)?.[1]
+                const port = /(?:listening on \S+|ldaps:\/\/\S+):(\d+)(?:$|,)/.exec(line)?.[1]
                 if (!port) return
                 this.port = Number(port)
                 resolve()
