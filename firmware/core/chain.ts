@@ -82,8 +82,8 @@ function which(index: number): string {
     return index === 0 ? "the leaf" : "certificate " + index + " above the leaf"
 }
 
-/** The anchor that the certificate names by issuer and key identifier. */
-function findAnchor(certificate: Certificate, anchors: Certificate[]): Certificate {
+/** The anchor that the certificate names by issuer and key identifier; `ChainIssuer`, `ChainKeyId` where there is none. */
+export function findAnchor(certificate: Certificate, anchors: Certificate[]): Certificate {
     let code = Code.ChainIssuer
     for (let i = 0; i < anchors.length; ++i)
         if (sameName(certificate.der, certificate.issuerAt, anchors[i].der, anchors[i].subjectAt)) {

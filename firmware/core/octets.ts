@@ -46,3 +46,13 @@ export function uintBE(source: Buffer, offset: number, length: number): number {
     for (let i = 0; i < length; ++i) value = value * 256 + source[offset + i]
     return value
 }
+
+/** `value` (below 2^48) as `octets` octets, most significant first. */
+export function numberBE(octets: number, value: number): Buffer {
+    const written = Buffer.alloc(octets)
+    while (octets-- > 0) {
+        written[octets] = value & 0xff
+        value = Math.floor(value / 256)
+    }
+    return written
+}

@@ -50,9 +50,9 @@ export function closeReq(transactionId: Buffer, globalSignature: Buffer | undefi
     return writeMessage(transactionId, 0, CLOSE_REQ, [globalSignature])
 }
 
-/** PublicClose.Res without signature. */
-export function closeRes(transactionId: Buffer): Buffer {
-    return writeMessage(transactionId, 0, CLOSE_RES, [undefined])
+/** PublicClose.Res, with the signature of the file if there is one. */
+export function closeRes(transactionId: Buffer, globalSignature?: Buffer): Buffer {
+    return writeMessage(transactionId, 0, CLOSE_RES, [globalSignature])
 }
 
 /** GetList.Req; `serverId` and `listName` may be absent. */

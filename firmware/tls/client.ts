@@ -1,6 +1,6 @@
 import { Code, fail } from "../core/errors"
 import { hkdfExpandLabel } from "../core/hkdf"
-import { cut, join, sameOctets } from "../core/octets"
+import { cut, join, numberBE, sameOctets } from "../core/octets"
 import { platform } from "../core/platform"
 import type { Certificate } from "../core/x509"
 import { refuse } from "./alerts"
@@ -10,7 +10,7 @@ import { addressOf, namesHost } from "./host-name"
 import { Extensions, isKnown, misplaced, TlsReader } from "./reader"
 import { KeySchedule, zeros } from "./schedule"
 import type { Session, SessionCache } from "./sessions"
-import { extension, handshake, numberBE, vector } from "./writer"
+import { extension, handshake, vector } from "./writer"
 
 /** What a client is told. */
 export interface TlsClientConfig extends TlsConfig {

@@ -1,7 +1,7 @@
 import { DerReader, ecdsaFromDer } from "../core/der"
 import { ecdsaToDer } from "../core/der-write"
 import { Code } from "../core/errors"
-import { cut, sameOctets } from "../core/octets"
+import { cut, numberBE, sameOctets } from "../core/octets"
 import { platform } from "../core/platform"
 import { type Certificate, parseCertificate } from "../core/x509"
 import { refuse } from "./alerts"
@@ -9,7 +9,7 @@ import type { PeerTrust, Suite, TlsConfig, TlsIdentity } from "./config"
 import { TlsConnection } from "./connection"
 import { Extensions, misplaced, TlsReader } from "./reader"
 import { finishedMac, KeySchedule, Traffic, zeros } from "./schedule"
-import { handshake, numberBE, vector } from "./writer"
+import { handshake, vector } from "./writer"
 
 /** Most certificates of a peer's chain. */
 const mostCertificates = 6

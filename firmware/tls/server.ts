@@ -1,6 +1,6 @@
 import { Code, fail } from "../core/errors"
 import { hkdfExpandLabel } from "../core/hkdf"
-import { cut, join, sameOctets, uintBE } from "../core/octets"
+import { cut, join, numberBE, sameOctets, uintBE } from "../core/octets"
 import { platform } from "../core/platform"
 import { parseCertificate } from "../core/x509"
 import { refuse } from "./alerts"
@@ -9,7 +9,7 @@ import { ecdsaScheme, Handshake, p256Group, retryRandom } from "./handshake"
 import { Extensions, TlsReader } from "./reader"
 import { KeySchedule, zeros } from "./schedule"
 import type { TicketKeys } from "./tickets"
-import { extension, handshake, numberBE, vector } from "./writer"
+import { extension, handshake, vector } from "./writer"
 
 /** What a server is told. */
 export interface TlsServerConfig extends TlsConfig {

@@ -1,14 +1,4 @@
-import { join } from "../core/octets"
-
-/** `value` (below 2^48) as `octets` octets, most significant first. */
-export function numberBE(octets: number, value: number): Buffer {
-    const written = Buffer.alloc(octets)
-    while (octets-- > 0) {
-        written[octets] = value & 0xff
-        value = Math.floor(value / 256)
-    }
-    return written
-}
+import { join, numberBE } from "../core/octets"
 
 /** A vector (RFC 8446 3.4) whose length has `octets` octets. */
 export function vector(octets: number, parts: Buffer[]): Buffer {
