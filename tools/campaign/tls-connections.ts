@@ -80,6 +80,8 @@ class Connections {
     /** Makes one; answers what is wrong with it. */
     async make({ name, side, job, server, client, code, resumed }: Connection): Promise<string | undefined> {
         const { pki, within } = this
+        // Tickets of sessions that are forgotten serve nobody.
+        if (job?.sessions === "fresh") this.tickets.clear()
         const identity = (party: "server" | "client") => ({
             key: createPrivateKey(readFileSync(pki[party].keyFile)),
             chain: pki[party].chain,
@@ -119,7 +121,6 @@ class Connections {
             echoing(peer),
         )
         if (peer instanceof ClientAdversary && peer.sessions.length > 0) this.session = peer.sessions[0]
-        if (this.tickets.size > 8) this.tickets.clear()
         if (outcome.code !== (code ?? 0)) return `${name}: ${Code[outcome.code] ?? "no error"}`
         if (code && code !== Code.TlsTruncated && outcome.alertSent !== alertOf(code))
             return `${name}: told as alert ${outcome.alertSent}`
