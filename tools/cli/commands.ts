@@ -30,6 +30,7 @@ export const commands: Command[] = [
         "production and installation of a MUC: key made inside, certificate in, element locked, keys in",
     ),
     lazy("pki", "make and show the parties, their keys and certificates; revoke"),
+    lazy("package", "software packages: submit, approve, sign, look at, judge as a device does"),
     lazy("directory", "the authentication directory (LDAPv3): serve one, publish certificates and lists, look them up"),
     lazy("headend", "accept MUCs, pull readings, store evidence"),
     lazy("concentrator", "between MUCs and providers: relay, and collect, keep and deliver"),

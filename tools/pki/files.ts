@@ -28,7 +28,7 @@ export function createFile(path: string, content: string | Uint8Array, secret = 
 }
 
 /** Replaces a file whole: readers see the old content or the new one. */
-export function replaceFile(path: string, content: string): void {
+export function replaceFile(path: string, content: string | Uint8Array): void {
     const next = `${path}.${randomBytes(4).toString("hex")}`
     createFile(next, content)
     renameSync(next, path)

@@ -114,7 +114,10 @@ export class HssKey {
         const { height, width } = this.secret.levels[1]
         const parent = Math.floor(index / 2 ** height)
         const leaf = index % 2 ** height
-        const second = new LmsSigner(4 + height / 5, width === 4 ? 3 : 4, ...childOf(this.root, parent))
+        const path = join(this.folder, `tree-${parent}.bin`)
+        const grown = existsSync(path) ? readFileSync(path) : undefined
+        const second = new LmsSigner(4 + height / 5, width === 4 ? 3 : 4, ...childOf(this.root, parent), grown)
+        if (!grown) replaceFile(path, second.tree)
         // The same message and randomizer each time: one signature, though it is made again for each leaf below it.
         const certified = this.root.sign(parent, randomizer(this.root, parent), second.publicKey)
         return hssSignature(second.sign(leaf, randomizer(second, leaf), message), certified, second.publicKey)

@@ -1,4 +1,4 @@
-import { createHash } from "node:crypto"
+import { createHash, hash } from "node:crypto"
 
 /*
  * Signing with LMS and HSS in the words of RFC 8554, written from its algorithms and not from the core's verification,
@@ -102,11 +102,14 @@ export class LmsSigner {
     }
 
     private chain(q: number, i: number, steps: number): Buffer {
-        const head = Buffer.concat([this.identifier, u32(q), u16(i), Buffer.of(0xff)])
-        let value = sha256(this.n, head, this.seed)
+        // One buffer for all: a key of height 10 is a million of these hashes.
+        const input = Buffer.concat([this.identifier, u32(q), u16(i), Buffer.of(0xff), this.seed])
+        let value = hash("sha256", input, "buffer").subarray(0, this.n)
+        const link = input.subarray(0, 23 + this.n)
         for (let j = 0; j < steps; ++j) {
-            head[22] = j
-            value = sha256(this.n, head, value)
+            link[22] = j
+            value.copy(link, 23)
+            value = hash("sha256", link, "buffer").subarray(0, this.n)
         }
         return value
     }
