@@ -1,8 +1,8 @@
-import { existsSync, readdirSync, readFileSync } from "node:fs"
+import { existsSync, readFileSync } from "node:fs"
 import { join } from "node:path"
 import { earlierFolders } from "../pki/earlier.ts"
 import { PkiError } from "../pki/files.ts"
-import { issuers, roles, standing } from "../pki/parties.ts"
+import { partyPaths } from "../pki/folders.ts"
 import { readPem } from "../pki/pem.ts"
 import type { DirectoryClient, DirectoryEntry, Published } from "./client.ts"
 import { escapeValue } from "./dn.ts"
@@ -19,6 +19,11 @@ const places: Record<string, Container> = {
     operators: "operators",
     "data-collection": "operators",
     "data-collections": "operators",
+    "energy-providers": "operators",
+    "local-operators": "operators",
+    customers: "operators",
+    indicators: "operators",
+    inspectors: "operators",
     meters: "devices",
     mucs: "devices",
     concentrators: "devices",
@@ -61,33 +66,23 @@ export function containerEntries(): DirectoryEntry[] {
 
 /** Entries of all parties of a PKI folder, issuers first. Throws `PkiError`. */
 export function partyEntries(folder: string): DirectoryEntry[] {
-    if (!existsSync(join(folder, standing[0].folder)))
-        throw new PkiError(`${folder} is not a PKI; plomb pki init makes one`)
-    const single = standing
-        .filter(party => existsSync(join(folder, party.folder, "cert.pem")))
-        .map(party => partyEntry(join(folder, party.folder), places[party.folder] ?? "authorities", party.folder))
-    const many = [...new Set(Object.values(roles).map(party => party.folder))]
-    return single.concat(
-        many
-            .filter(each => existsSync(join(folder, each)))
-            .flatMap(each =>
-                readdirSync(join(folder, each))
-                    // A revoked certificate that another took the place of keeps its serial number behind its name
-                    .filter(name => !name.startsWith(".") && existsSync(join(folder, each, name, "cert.pem")))
-                    .sort()
-                    .map(name => partyEntry(join(folder, each, name), places[each] ?? "devices", name)),
-            ),
-    )
+    return partyPaths(folder).map(path => entryAt(folder, path))
 }
 
-/** Entry of one party of a PKI folder, by its path: `manufacturer`, `operators/alice`. Throws `PkiError`. */
+/**
+ * Entry of one party of a PKI folder, by its path: `manufacturer`, `operators/alice`; of one that is in its issuer's folder
+ * under both names, `alice@stadtwerk`. Throws `PkiError`.
+ */
 export function entryAt(pki: string, path: string): DirectoryEntry {
-    const [folder, name = folder] = path.split("/")
-    return partyEntry(join(pki, path), places[folder] ?? "authorities", name)
+    const parts = path.split("/")
+    const name = parts.pop()!
+    const kind = parts.pop() ?? name
+    const by = parts.pop()
+    return partyEntry(join(pki, path), places[kind] ?? "authorities", by ? `${name}@${by}` : name)
 }
 
 function partyEntry(folder: string, container: Container, name: string): DirectoryEntry {
-    const issuer = container === "authorities" && issuers.includes(name)
+    const issuer = container === "authorities" && existsSync(join(folder, "crl.pem"))
     const own = readDer(join(folder, "cert.pem"), "CERTIFICATE")
     // What was certified with a former key goes on being verified with it; the certificate in force stands first
     const earlier = issuer ? earlierFolders(folder).flatMap(each => readDer(join(each, "cert.pem"), "CERTIFICATE")) : []

@@ -1,13 +1,15 @@
 import { type KeyObject, randomBytes } from "node:crypto"
 import { existsSync } from "node:fs"
 import { basename, dirname, join } from "node:path"
+import { Role } from "../../firmware/core/x509-role.ts"
 import { dateOf, keyIdOf, readCertificates, serialOf } from "./certificates.ts"
 import { earlierFolders, settle } from "./earlier.ts"
 import { PkiError, readText, replaceFile } from "./files.ts"
 import { openKey } from "./keys.ts"
-import type { Party } from "./parties.ts"
+import { certifies, type Party } from "./parties.ts"
 import { pem } from "./pem.ts"
-import { derNatural, hostExtensions, hssExtensions, roleExtensionOf, roleVersion } from "./role.ts"
+import { rightsText, roleName } from "./rights.ts"
+import { derNatural, firstVersion, hostExtensions, hssExtensions, roleExtensionOf, roleOf } from "./role.ts"
 import { algorithm, publicKeyOf, signingKey, x509 } from "./x509.ts"
 
 /** Days until a revocation list must have been replaced. */
@@ -58,6 +60,10 @@ export interface Subject {
     days?: number
     /** Serial of the certificate that it takes the place of. */
     renews?: string
+    /** Version of its role, 1 by default. */
+    roleVersion?: number
+    /** Bits of the functions that it may have; -1, no narrower than the access table gives, by default. */
+    rights?: number
     /** Its HSS public key, which the certificate then names. */
     hssKey?: Uint8Array
     now: Date
@@ -95,7 +101,11 @@ export class Authority {
         const self = this.chain.length === 0
         const [notBefore, notAfter] = validity(subject)
         const issuer = this.chain[0]
-        if (!self) this.checkLife(subject.commonName, notBefore, notAfter)
+        if (!self) {
+            this.checkRight(subject)
+            this.checkLife(subject.commonName, notBefore, notAfter)
+        }
+        const { roleVersion = firstVersion, rights = -1 } = subject
         const ca = party.pathLength !== undefined
         const { keyCertSign, cRLSign, digitalSignature, nonRepudiation } = x509.KeyUsageFlags
         const usage =
@@ -119,7 +129,7 @@ export class Authority {
                 new x509.KeyUsagesExtension(usage, true),
                 await x509.SubjectKeyIdentifierExtension.create(publicKey),
                 await x509.AuthorityKeyIdentifierExtension.create(publicKeyOf(this.key)),
-                roleExtensionOf({ role: party.role, version: roleVersion, rights: -1 }),
+                roleExtensionOf({ role: party.role, version: roleVersion, rights }),
                 ...hostExtensions(subject.hosts ?? party.hosts ?? []),
                 ...hssExtensions(subject.hssKey),
             ],
@@ -132,6 +142,29 @@ export class Authority {
             ...(subject.renews && { renews: subject.renews }),
         })
         return certificate
+    }
+
+    /** Refuses what this issuer's role does not certify, and rights that it has not itself: devices would refuse them. */
+    private checkRight({ commonName, party, rights = -1 }: Subject): void {
+        const own = this.chain[0]
+        const name = own.subjectName.getField("CN")[0]
+        const mine = roleOf(own)
+        // An issuer from before there were roles is narrowed by nothing but its place.
+        if (!mine) return
+        const kinds = certifies[mine.role as keyof typeof certifies] ?? []
+        if (!kinds.includes(party.role))
+            throw new PkiError(
+                `${name} is ${roleName(mine.role)} and may not certify ${roleName(party.role)}, only ` +
+                    `${kinds.map(roleName).join(", ") || "nobody"}`,
+            )
+        // A device has no function of the access table to be given.
+        if (mine.rights < 0 || party.role >= Role.meter) return
+        const has = rightsText(mine.rights)
+        if (rights < 0)
+            throw new PkiError(`${name} has only the rights ${has}: say with --rights which ${commonName} gets`)
+        const lacking = rights & ~mine.rights
+        if (lacking !== 0)
+            throw new PkiError(`${name} lacks ${rightsText(lacking)} and can not pass it on; it has ${has}`)
     }
 
     /** Refuses what would outlive this issuer, and says what helps. */

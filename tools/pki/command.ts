@@ -1,5 +1,5 @@
 import { readFileSync, statSync } from "node:fs"
-import { basename } from "node:path"
+import { relative } from "node:path"
 import { readArgs, UsageError } from "../cli/usage.ts"
 import { PkiError } from "./files.ts"
 import { initPki, type PkiOptions } from "./init.ts"
@@ -10,6 +10,7 @@ import { readPem } from "./pem.ts"
 import { type PublishTo, publishing, publishTo } from "./publish-words.ts"
 import { renew } from "./renew.ts"
 import { renewCrls, revoke } from "./revoke.ts"
+import { rightsOf } from "./rights.ts"
 import { fieldLines, readObjects, readTree, treeLines } from "./show.ts"
 
 export const help = `plomb pki init DIR [--passphrase-file FILE | --passphrase-env VAR] [--days N] [--hss H10/W4]
@@ -17,11 +18,18 @@ export const help = `plomb pki init DIR [--passphrase-file FILE | --passphrase-e
     manufacturer, security management, an operator, a data collection and a directory
     --hss gives manufacturer and institute an HSS/LMS key each, without which they sign no software (plomb package)
 plomb pki issue meter|muc|concentrator --in DIR --server-id HEX [--csr FILE]
-plomb pki issue operator|data-collection|directory --in DIR --name NAME [--csr FILE]
+plomb pki issue operator|data-collection|energy-provider|local-operator|customer|indicator|inspector|directory
+        --in DIR --name NAME [--csr FILE] [--by ISSUER] [--rights FUNCTION,...] [--role-version N]
     one more certificate; a meter's key is always its own (--csr), others get a key where there is no request
     --host NAME_OR_IP, again for each more: what an operator, concentrator, data collection or directory is reached by
+    --by ISSUER  another issuer's folder, where this one may certify it: calibration-authority (a local operator),
+                 security-managements/stadtwerk
+    --rights F,. only these functions of the access table, or "none"; an issuer passes on nothing that it lacks
+    --role-version N  1 unless told; a component's table that asks for a higher one turns the holders of this one out
     --days N shortens the validity, --passphrase-file or --passphrase-env opens encrypted keys
-plomb pki renew PARTY --in DIR [--new-key | --csr FILE] [--host NAME_OR_IP ...] [--hss H10/W4]
+plomb pki issue security-management --in DIR --name NAME
+    one more provider, with a folder, register and list of its own: security-managements/NAME
+plomb pki renew PARTY --in DIR [--new-key | --csr FILE] [--host NAME_OR_IP ...] [--hss H10/W4] [--rights F,..] [--role-version N]
     a new certificate for manufacturer, operators/alice, meters/ID ..., with the same key unless told otherwise; the one
     it had, and the chains of what it certified, stay in force to their end
 plomb pki show FILE|DIR [--json]
@@ -44,6 +52,8 @@ const common = {
     "passphrase-env": { type: "string" },
     days: { type: "string" },
 } as const
+
+const roleWords = { rights: { type: "string" }, "role-version": { type: "string" } } as const
 
 /** Runs `plomb pki`. */
 export async function run(args: string[]): Promise<number> {
@@ -91,6 +101,8 @@ async function runIssue(args: string[]): Promise<number> {
             "server-id": { type: "string" },
             name: { type: "string" },
             host: { type: "string", multiple: true },
+            by: { type: "string" },
+            ...roleWords,
         },
         allowPositionals: true,
     })
@@ -100,7 +112,7 @@ async function runIssue(args: string[]): Promise<number> {
     const device = role === "meter" || role === "muc" || role === "concentrator"
     const name = device ? need(values["server-id"], "--server-id HEX") : need(values.name, "--name NAME")
     if (role === "meter" && values.csr === undefined) throw new UsageError("a meter makes its own key: give --csr FILE")
-    const options = { ...optionsOf(values), hosts: values.host }
+    const options = { ...optionsOf(values), ...roleOptions(values), hosts: values.host, by: values.by }
     const to = publishTo(values.publish, values)
     const csr = values.csr === undefined ? undefined : readRequestFile(values.csr)
     const issued = !csr
@@ -109,7 +121,7 @@ async function runIssue(args: string[]): Promise<number> {
           ? await issueDevice(folder, role, csr, name, options)
           : await issueForRequest(folder, role, name, csr, options)
     console.log(`${issued.folder}: certificate ${issued.serial}`)
-    return publish(folder, [`${roles[role].folder}/${basename(issued.folder)}`], to)
+    return publish(folder, [relative(folder, issued.folder)], to)
 }
 
 async function runRenew(args: string[]): Promise<number> {
@@ -123,6 +135,7 @@ async function runRenew(args: string[]): Promise<number> {
             "new-key": { type: "boolean" },
             host: { type: "string", multiple: true },
             hss: { type: "string" },
+            ...roleWords,
         },
         allowPositionals: true,
     })
@@ -130,7 +143,8 @@ async function runRenew(args: string[]): Promise<number> {
     const folder = need(values.in, "--in DIR")
     if (values["new-key"] && values.csr !== undefined) throw new UsageError("--new-key or --csr, not both")
     const csr = values.csr === undefined ? undefined : readRequestFile(values.csr)
-    const options = { ...optionsOf(values), hosts: values.host, newKey: values["new-key"], csr, hss: values.hss }
+    const { host: hosts, "new-key": newKey, hss } = values
+    const options = { ...optionsOf(values), ...roleOptions(values), hosts, newKey, csr, hss }
     const to = publishTo(values.publish, values)
     const renewed = await renew(folder, party, options)
     console.log(`${renewed.folder}: certificate ${renewed.serial}`)
@@ -220,6 +234,15 @@ function optionsOf(values: { "passphrase-file"?: string; "passphrase-env"?: stri
     if (days !== undefined && !(Number.isInteger(days) && days > 0 && days <= 36_500))
         throw new UsageError(`--days is a whole number from 1 to 36500, not "${values.days}"`)
     return { passphrase, days }
+}
+
+/** Rights and role version; those of the kind, or those it had, where nothing is said. */
+function roleOptions(values: { rights?: string; "role-version"?: string }): PkiOptions {
+    const text = values["role-version"]
+    const roleVersion = text === undefined ? undefined : Number(text)
+    if (roleVersion !== undefined && !(Number.isInteger(roleVersion) && roleVersion > 0 && roleVersion < 2 ** 31))
+        throw new UsageError(`--role-version is a whole number from 1 to 2147483647, not "${text}"`)
+    return { roleVersion, rights: values.rights === undefined ? undefined : rightsOf(values.rights) }
 }
 
 /** A request as DER, from PEM or DER. */

@@ -16,6 +16,12 @@ export interface PkiOptions {
     days?: number
     /** Names and addresses of what is issued, instead of those of its kind. */
     hosts?: readonly string[]
+    /** Path of the issuer, where it is not the usual one: `security-managements/stadtwerk`. */
+    by?: string
+    /** Bits of the functions that what is issued may have; no narrower than the access table gives by default. */
+    rights?: number
+    /** Version of the role of what is issued, 1 by default. */
+    roleVersion?: number
     /** Gives those who sign software an HSS key of this parameter set ("H10/W4"); without it they can sign none. */
     hss?: string
     /** The moment of issue; the present one by default. */

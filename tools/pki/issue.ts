@@ -3,10 +3,12 @@ import { join } from "node:path"
 import { Authority, readRegister } from "./authority.ts"
 import { hostsOf, readCertificates, serialOf, writeCertificates } from "./certificates.ts"
 import { createFile, createFolder, locked, PkiError } from "./files.ts"
+import { issuerPaths } from "./folders.ts"
 import type { PkiOptions } from "./init.ts"
 import { newKey } from "./keys.ts"
-import { type Party, roles, standing } from "./parties.ts"
-import { checkHost } from "./role.ts"
+import { certifiedBy, mayCertify, type Party, partyAt, roles, standing } from "./parties.ts"
+import { roleName } from "./rights.ts"
+import { checkHost, roleOf } from "./role.ts"
 import { publicKeyOf, x509 } from "./x509.ts"
 
 /** A certificate just issued, or the same one again. */
@@ -63,7 +65,7 @@ export async function issueWithKey(
     name: string,
     options: PkiOptions = {},
 ): Promise<IssuedCertificate> {
-    return issue(folder, roles[role], { commonName: checkName(role, name) }, options)
+    return issue(folder, roles[role], { commonName: checkName(folder, role, name) }, options)
 }
 
 /** Certifies the key of a party's request; the name is the caller's, whatever the request says. */
@@ -74,8 +76,10 @@ export async function issueForRequest(
     csr: Uint8Array,
     options: PkiOptions = {},
 ): Promise<IssuedCertificate> {
+    if (roles[role].pathLength !== undefined)
+        throw new PkiError(`${role} certifies others and keeps their register: its key is made here, not by a request`)
     const { publicKey } = await readRequest(csr)
-    return issue(folder, roles[role], { commonName: checkName(role, name), publicKey }, options)
+    return issue(folder, roles[role], { commonName: checkName(folder, role, name), publicKey }, options)
 }
 
 /** Checks the proof of possession and, for a device, the name; answers the key that is asked for. */
@@ -108,27 +112,43 @@ function checkServerId(role: string, serverId: string): string {
     return id
 }
 
-function checkName(role: string, name: string): string {
+function checkName(folder: string, role: string, name: string): string {
     if (role === "meter" || role === "muc" || role === "concentrator") return checkServerId(role, name)
     if (!/^[A-Za-z0-9][A-Za-z0-9 ._-]{0,63}$/.test(name))
         throw new PkiError(`"${name}" is not a name of letters, digits, blanks and . _ - (at most 64)`)
     // An issuer is known by its name: nobody else may bear it
-    if (standing.some(party => party.commonName.toLowerCase() === name.trim().toLowerCase()))
+    const issuers = issuerPaths(folder).filter(path => path !== `${roles[role].folder}/${name}`)
+    const names = [...standing.map(party => party.commonName), ...issuers.map(path => partyAt(path)!.commonName)]
+    if (names.some(each => each.toLowerCase() === name.trim().toLowerCase()))
         throw new PkiError(`"${name}" is the name of another party`)
     return name
 }
 
+/** The kind of party, certified by whom the options say. */
+function partyBy(folder: string, usual: Party, by: string | undefined): Party {
+    const party = certifiedBy(usual, by)
+    if (!existsSync(join(folder, party.issuer, "chain.pem")))
+        throw new PkiError(`${folder} has no party ${party.issuer}`)
+    if (mayCertify(party.issuer, party.role)) return party
+    const who = partyAt(party.issuer)?.party
+    const may = standing.filter(each => mayCertify(each.folder, party.role)).map(each => each.folder)
+    throw new PkiError(
+        `${party.issuer} (${who ? roleName(who.role) : "no party"}) may not certify ${roleName(party.role)}; ${may.join(" or ")} may`,
+    )
+}
+
 function issue(
     folder: string,
-    party: Party,
+    usual: Party,
     subject: { commonName: string; serialNumber?: string; publicKey?: x509.PublicKey },
-    { passphrase, days, hosts, now = new Date() }: PkiOptions,
+    { passphrase, days, hosts, by, rights, roleVersion, now = new Date() }: PkiOptions,
 ): Promise<IssuedCertificate> {
     const { commonName, serialNumber } = subject
-    if (hosts?.length && !party.server) throw new PkiError(`${commonName} is not reached by a name: no --host`)
+    if (hosts?.length && !usual.server) throw new PkiError(`${commonName} is not reached by a name: no --host`)
     const names = hosts?.map(checkHost)
     if (!existsSync(join(folder, standing[0].folder)))
         throw new PkiError(`${folder} is not a PKI; plomb pki init makes one`)
+    const party = partyBy(folder, usual, by)
     return locked(folder, async () => {
         const own = join(folder, party.folder, commonName)
         const issuerFolder = join(folder, party.issuer)
@@ -138,6 +158,9 @@ function issue(
             const sameKey = subject.publicKey && same(subject.publicKey.rawData, before.publicKey.rawData)
             if (inForce && sameKey && names && `${names}` !== `${hostsOf(before)}`)
                 throw new PkiError(`${own} is certified for other names: plomb pki renew with --host changes them`)
+            const role = roleOf(before)
+            if (inForce && sameKey && role && (rights ?? role.rights) !== role.rights)
+                throw new PkiError(`${own} is certified with other rights: plomb pki renew with --rights changes them`)
             if (inForce && sameKey) return answer(own, [before, ...rest])
             if (inForce)
                 throw new PkiError(
@@ -157,10 +180,14 @@ function issue(
                 publicKey,
                 hosts: names,
                 days,
+                rights,
+                roleVersion,
                 now,
             })
             if (made) createFile(join(partial, "key.pem"), made.file, true)
             writeCertificates(partial, [leaf, ...authority.chain])
+            if (party.pathLength !== undefined)
+                await new Authority(partial, made!.key, [leaf, ...authority.chain]).renewLists(now)
             // In the register before it is in the world: what exists can be revoked
             authority.save()
             return [leaf, ...authority.chain]

@@ -161,6 +161,61 @@ export const roles: Record<string, Party> = {
         server: true,
         many: true,
     },
+    "energy-provider": {
+        folder: "energy-providers",
+        role: Role.energyProvider,
+        commonName: "",
+        issuer: "security-management",
+        signs: true,
+        years: 1,
+        many: true,
+    },
+    "local-operator": {
+        folder: "local-operators",
+        role: Role.localOperator,
+        commonName: "",
+        issuer: "security-management",
+        signs: true,
+        years: 1,
+        many: true,
+    },
+    customer: {
+        folder: "customers",
+        role: Role.customer,
+        commonName: "",
+        issuer: "security-management",
+        signs: true,
+        years: 5,
+        many: true,
+    },
+    indicator: {
+        folder: "indicators",
+        role: Role.indicator,
+        commonName: "",
+        issuer: "security-management",
+        signs: true,
+        years: 5,
+        many: true,
+    },
+    inspector: {
+        folder: "inspectors",
+        role: Role.institute,
+        commonName: "",
+        issuer: "institute-root",
+        signs: true,
+        years: 1,
+        many: true,
+    },
+    "security-management": {
+        folder: "security-managements",
+        role: Role.securityManagement,
+        commonName: "",
+        issuer: "ca-root",
+        pathLength: 0,
+        signs: true,
+        years: 20,
+        many: true,
+    },
     directory: {
         folder: "directories",
         commonName: "",
@@ -173,14 +228,48 @@ export const roles: Record<string, Party> = {
     },
 }
 
-/** Folders of the parties that certify others. */
+/** Who may certify whom; devices hold their senders' chains to the same. */
+export const certifies: Partial<Record<Role, readonly Role[]>> = {
+    [Role.institute]: [Role.institute, Role.calibrationAuthority],
+    [Role.calibrationAuthority]: [Role.meter, Role.localOperator],
+    [Role.certificationAuthority]: [Role.manufacturer, Role.securityManagement, Role.directory],
+    [Role.manufacturer]: [Role.muc, Role.concentrator],
+    [Role.securityManagement]: [
+        Role.operator,
+        Role.dataCollection,
+        Role.energyProvider,
+        Role.localOperator,
+        Role.customer,
+        Role.indicator,
+    ],
+}
+
+/** Folders of the parties that certify others and that every PKI has. */
 export const issuers = standing.filter(party => party.pathLength !== undefined).map(party => party.folder)
 
-/** The party of a folder of the PKI, `manufacturer` or `operators/alice`; undefined where no party has that name. */
+/**
+ * The party of a folder of the PKI; undefined where no party has that name. `manufacturer`; `operators/alice`, certified by
+ * the issuer that is usual for its kind; `security-managements/stadtwerk/operators/alice`, by the one whose folder it is in.
+ */
 export function partyAt(path: string): { party: Party; commonName: string } | undefined {
     const own = standing.find(party => party.folder === path)
     if (own) return { party: own, commonName: own.commonName }
-    const [folder, name, ...rest] = path.split("/")
-    const party = Object.values(roles).find(each => each.folder === folder)
-    return party && name && rest.length === 0 ? { party, commonName: name } : undefined
+    const parts = path.split("/")
+    const commonName = parts.pop()
+    const party = Object.values(roles).find(each => each.folder === parts[parts.length - 1])
+    if (!party || !commonName || commonName.startsWith(".")) return undefined
+    if (parts.length === 1) return { party, commonName }
+    const by = parts.slice(0, -1).join("/")
+    return by !== party.issuer && mayCertify(by, party.role) ? { party: certifiedBy(party, by), commonName } : undefined
+}
+
+/** May the party in the folder `by` certify this role? */
+export function mayCertify(by: string, role: Role): boolean {
+    const issuer = partyAt(by)?.party
+    return issuer?.pathLength !== undefined && (certifies[issuer.role]?.includes(role) ?? false)
+}
+
+/** The same kind of party, certified by the issuer in the folder `by` and kept in that. */
+export function certifiedBy(party: Party, by = party.issuer): Party {
+    return by === party.issuer ? party : { ...party, issuer: by, folder: `${by}/${party.folder}` }
 }

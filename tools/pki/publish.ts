@@ -28,7 +28,7 @@ export async function publishParties(pki: string, paths: string[], to: PublishTo
         const found = partyAt(path)
         if (!found) throw new PkiError(`${pki} has no party ${path}`)
         const { party } = found
-        const authority = party.many || party.pathLength === undefined ? party.issuer : path
+        const authority = party.pathLength === undefined ? party.issuer : path
         const root = standing.some(each => each.folder === authority && each.issuer === authority)
         if (to.password === undefined && root)
             throw new PkiError(`${authority} signs nothing but certificates: give --writer-password-file for ${path}`)

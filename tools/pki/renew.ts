@@ -9,8 +9,8 @@ import { makeHss, readPublic } from "./hss.ts"
 import type { PkiOptions } from "./init.ts"
 import { answer, type IssuedCertificate, isRevoked, readRequest } from "./issue.ts"
 import { newKey, openKey } from "./keys.ts"
-import { issuers, partyAt } from "./parties.ts"
-import { checkHost } from "./role.ts"
+import { partyAt } from "./parties.ts"
+import { checkHost, roleOf } from "./role.ts"
 import { publicKeyOf } from "./x509.ts"
 
 /** How a party is renewed. */
@@ -23,7 +23,7 @@ export interface RenewOptions extends PkiOptions {
 
 /**
  * Gives the party in `path` (`manufacturer`, `operators/alice`) a new certificate from its issuer: same name, names of
- * hosts as before unless others are told, the whole validity of its kind from now on. The one it had stays in force
+ * hosts, rights and role version as before unless others are told, the whole validity of its kind from now on. The one it had stays in force
  * to its end, in `earlier/<serial>/`, and so do the chains of all that it certified; revoke it where it must not.
  * A former key of an issuer goes on signing the list of what it certified, next to the list under the present key.
  * A renewal that was broken off after its certificate was in place is ended, and its certificate answered.
@@ -63,6 +63,7 @@ export async function renew(folder: string, path: string, options: RenewOptions 
                   Authority.open(own, passphrase).register,
               )
             : Authority.open(join(folder, party.issuer), passphrase)
+        const role = roleOf(before)
         const hssFolder = join(own, "hss")
         if (options.hss && !party.hss) throw new PkiError(`${path} signs no software: no --hss`)
         if (options.hss && existsSync(hssFolder))
@@ -79,6 +80,8 @@ export async function renew(folder: string, path: string, options: RenewOptions 
             serialNumber: before.subjectName.getField("2.5.4.5")[0],
             publicKey,
             hosts: hosts?.map(checkHost) ?? hostsOf(before),
+            rights: options.rights ?? role?.rights,
+            roleVersion: options.roleVersion ?? role?.version,
             days,
             renews,
             now,
@@ -89,7 +92,7 @@ export async function renew(folder: string, path: string, options: RenewOptions 
         authority.save()
         replaceCertificates(own, [certificate, ...authority.chain])
         settle(own)
-        if (issuers.includes(path) && made) await Authority.open(own, passphrase).renewLists(now)
+        if (party.pathLength !== undefined && made) await Authority.open(own, passphrase).renewLists(now)
         return answer(own, readCertificates(join(own, "chain.pem")))
     })
 }

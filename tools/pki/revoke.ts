@@ -3,8 +3,8 @@ import { join } from "node:path"
 import { Authority, readRegister, reasons } from "./authority.ts"
 import { normalSerial, readCertificates, serialOf } from "./certificates.ts"
 import { locked, PkiError } from "./files.ts"
+import { issuerPaths } from "./folders.ts"
 import type { PkiOptions } from "./init.ts"
-import { issuers } from "./parties.ts"
 
 /** What a revocation did. */
 export interface Revoked {
@@ -29,7 +29,7 @@ export async function revoke(
     if (!(reason in reasons)) throw new PkiError(`"${reason}" is no reason; one of ${Object.keys(reasons).join(", ")}`)
     return locked(folder, async () => {
         const serial = existsSync(which) ? serialOf(readCertificates(which)[0]) : normalSerial(which)
-        for (const issuer of issuers) {
+        for (const issuer of issuerPaths(folder)) {
             const own = join(folder, issuer)
             const found = readRegister(own).issued.find(each => each.serial === serial)
             if (!found) continue
@@ -49,6 +49,7 @@ export async function revoke(
 /** Signs the revocation lists of all issuers, or of the named ones, anew before they run out. */
 export async function renewCrls(folder: string, names: string[] = [], options: PkiOptions = {}): Promise<string[]> {
     const { passphrase, now = new Date() } = options
+    const issuers = issuerPaths(folder)
     const wrong = names.find(name => !issuers.includes(name))
     if (wrong !== undefined) throw new PkiError(`"${wrong}" is no issuer; one of ${issuers.join(", ")}`)
     return locked(folder, async () => {

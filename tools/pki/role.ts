@@ -1,13 +1,19 @@
 import { isIP } from "node:net"
-import type { PlombRole } from "../../firmware/core/x509-role.ts"
+import { parseCertificate } from "../../firmware/core/x509.ts"
+import { type PlombRole, readRole } from "../../firmware/core/x509-role.ts"
 import { PkiError } from "./files.ts"
 import { x509 } from "./x509.ts"
 
 /** Object identifier of the role extension (firmware/core/x509-role.ts). */
 export const roleOid = "1.3.6.1.3.20556.1"
 
-/** The version of every role that is issued today: a higher one in a component's table turns these out. */
-export const roleVersion = 1
+/** The version of a role unless told otherwise; a component's table that asks for a higher one turns these out. */
+export const firstVersion = 1
+
+/** The role that a certificate states, read by the core as a device reads it. Throws a `PlombError` where it does not parse. */
+export function roleOf(certificate: x509.X509Certificate): PlombRole | undefined {
+    return readRole(parseCertificate(Buffer.from(certificate.rawData)))
+}
 
 /** The role extension, not critical. */
 export function roleExtensionOf(role: PlombRole): x509.Extension {

@@ -1,21 +1,22 @@
 import { createHash } from "node:crypto"
-import { existsSync, readdirSync, readFileSync, statSync } from "node:fs"
+import { existsSync, readFileSync, statSync } from "node:fs"
 import { join } from "node:path"
-import { parseCertificate } from "../../firmware/core/x509.ts"
-import { Role, readRole } from "../../firmware/core/x509-role.ts"
 import { readRegister } from "./authority.ts"
 import { hostsOf, readCertificates, serialOf } from "./certificates.ts"
 import { earlierFolders } from "./earlier.ts"
 import { PkiError } from "./files.ts"
-import { issuers, roles, standing } from "./parties.ts"
+import { issuerPaths, partyPaths } from "./folders.ts"
+import { partyAt } from "./parties.ts"
 import { type PemObject, readPem } from "./pem.ts"
+import { rightsText, roleName } from "./rights.ts"
+import { roleOf } from "./role.ts"
 import { x509 } from "./x509.ts"
 
 /** One certificate of a PKI, with those it certified below it. */
 export interface Entry {
     party: string
     subject: string
-    /** Its role extension, as `operator, version 1`; absent in a certificate from before there were roles. */
+    /** Its role extension, as `operator, version 1, rights readCurrent, readProfile`; absent in a certificate from before there were roles. */
     role?: string
     /** Names and addresses of subjectAltName. */
     hosts: string[]
@@ -34,17 +35,11 @@ export interface Entry {
 
 /** The whole PKI in `folder`: its roots. */
 export function readTree(folder: string): Entry[] {
-    if (!existsSync(join(folder, standing[0].folder)))
-        throw new PkiError(`${folder} is not a PKI; plomb pki init makes one`)
+    const parties = partyPaths(folder).map(path => ({ path, issuer: partyAt(path)!.party.issuer }))
     const revoked = new Map<string, { at: string; reason: string }>()
-    for (const issuer of issuers)
+    for (const issuer of issuerPaths(folder))
         for (const each of readRegister(join(folder, issuer)).issued)
             if (each.revoked) revoked.set(each.serial, each.revoked)
-    const parties = standing.map(party => ({ path: party.folder, issuer: party.issuer }))
-    for (const role of Object.values(roles))
-        if (existsSync(join(folder, role.folder)))
-            for (const name of readdirSync(join(folder, role.folder)).sort())
-                if (!name.startsWith(".")) parties.push({ path: `${role.folder}/${name}`, issuer: role.issuer })
     const below = (issuer: string): Entry[] =>
         parties
             .filter(each => each.issuer === issuer && each.path !== issuer)
@@ -166,13 +161,13 @@ function certificateFields(certificate: x509.X509Certificate): Record<string, un
     }
 }
 
-/** The role extension in words, read by the core as a device reads it. */
+/** The role extension in words. */
 function roleText(certificate: x509.X509Certificate): string | undefined {
     try {
-        const role = readRole(parseCertificate(Buffer.from(certificate.rawData)))
+        const role = roleOf(certificate)
         if (!role) return undefined
-        const rights = role.rights < 0 ? "" : `, rights ${role.rights.toString(2)}`
-        return `${Role[role.role] ?? role.role}, version ${role.version}${rights}`
+        const rights = role.rights < 0 ? "" : `, rights ${rightsText(role.rights)}`
+        return `${roleName(role.role)}, version ${role.version}${rights}`
     } catch {
         return "that does not parse"
     }
