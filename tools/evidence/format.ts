@@ -15,6 +15,8 @@ export interface Evidence {
     chain: string[]
     /** PEM revocation lists as they stood on the day of receipt. */
     crls: string[]
+    /** PEM certificates of who signed the request, its own first, where they are not inside the request. */
+    commandChain?: string[]
     /** ISO 8601 with a zone: when the head-end had the last octet. */
     receivedAt: string
     /** Who carried it: hex of the MUC's server id, name of the head-end. */
@@ -93,6 +95,7 @@ export function parseEvidence(text: string): Evidence {
     const request = octetsOf(root.request ?? "", "request")
     const chain = pemsOf(root.chain, "chain", "CERTIFICATE", maxCertificates)
     const crls = pemsOf(root.crls, "crls", "X509 CRL", maxCrls)
+    const commandChain = pemsOf(root.commandChain ?? [], "commandChain", "CERTIFICATE", maxCertificates)
     if (!isIsoTime(root.receivedAt))
         throw new EvidenceError("receivedAt", "a moment in ISO 8601 with zone", kindOf(root.receivedAt))
     const source = (root.source ?? {}) as Record<string, unknown>
@@ -106,6 +109,7 @@ export function parseEvidence(text: string): Evidence {
         request,
         chain,
         crls,
+        ...(commandChain.length > 0 && { commandChain }),
         receivedAt: root.receivedAt,
         source: { muc: String(source.muc ?? ""), headend: String(source.headend ?? "") },
     }
@@ -113,13 +117,14 @@ export function parseEvidence(text: string): Evidence {
 
 /** The text of an evidence file. */
 export function evidenceText(evidence: Evidence): string {
-    const { sml, request, chain, crls, receivedAt, source } = evidence
+    const { sml, request, chain, crls, commandChain, receivedAt, source } = evidence
     const fields = {
         format: evidenceFormat,
         sml: sml.toString("hex"),
         request: request.toString("hex"),
         chain,
         crls,
+        commandChain,
         receivedAt,
         source,
     }

@@ -9,22 +9,26 @@ import {
 } from "./certificate.ts"
 import { DerDamage } from "./der.ts"
 import type { Findings } from "./findings.ts"
+import { judgeRoles, meterRole } from "./role.ts"
 
 /** What the chain is judged by. Moments are UTC seconds. */
 export interface ChainQuestion {
-    /** PEM, the meter's own certificate first. */
+    /** PEM, the certificate of the meter, or of the party in question, first. */
     chain: string[]
     crls: string[]
     /** PEM certificates of the institute that the person trusts. */
     anchors: string[]
-    /** Hex of the server id the reading names. */
-    serverId: string
+    /** Hex of the server id that its subject must name; a party that commands has none. */
+    serverId?: string
+    /** Roles that the first one may have; that of a meter unless told. */
+    roles?: number[]
     /** When the reading was made, and in words how that is known. */
     atSeconds: number
     atText: string
     /** When it was received: revocation is judged by the lists valid then. */
     receivedSeconds: number
-    place?: string
+    /** Whose chain it is, in words; the meter's unless told. */
+    whose?: string
 }
 
 /** The clocks of a head-end and of an authority may differ by this much. */
@@ -35,8 +39,17 @@ const keyCertSign = 5
 const crlSign = 6
 /** The extensions this program acts upon; any other critical one makes a certificate unusable (clause 4.2). */
 const understood = new Set(["2.5.29.19", "2.5.29.15"])
-const reasons = ["unspecified", "key compromised", "CA compromised", "affiliation changed", "superseded"]
-const cessation = 5
+const reasons: Record<number, string> = {
+    0: "unspecified",
+    1: "key compromised",
+    2: "CA compromised",
+    3: "affiliation changed",
+    4: "superseded",
+    5: "operation ended",
+    9: "privilege withdrawn",
+}
+/** Reasons of an orderly end: the key is in no other hands. */
+const orderly = [3, 4, 5, 9]
 
 /** UTC seconds as ISO 8601 without fractions. */
 export function isoOf(seconds: number): string {
@@ -68,26 +81,27 @@ export function readAnchors(pems: string[]): Certificate[] {
 }
 
 /**
- * Judges the meter's chain up to the institute (RFC 5280 clause 6.1, with the profile of this project) and
- * adds findings. The answer is the meter's certificate where it could be read, good or not.
+ * Judges the chain of a meter, or of a party, up to an anchor (RFC 5280 clause 6.1, with the profile of this project) and
+ * adds findings. The answer is the path, leaf first, as far as it could be read, good or not.
  */
-export function judgeChain(findings: Findings, question: ChainQuestion): Certificate | undefined {
-    const { chain, anchors, atSeconds, atText } = question
-    const place = (i: number) => `certificate ${i + 1} of ${chain.length}`
+export function judgeChain(findings: Findings, question: ChainQuestion): Certificate[] {
+    const { chain, anchors, roles = [meterRole], whose = "meter" } = question
+    const of = whose === "meter" ? "" : `, ${whose}`
+    const place = (i: number) => `certificate ${i + 1} of ${chain.length}${of}`
     if (chain.length === 0) {
         findings.missing(
             "certificate chain",
             "RFC 5280 6.1",
-            "chain",
-            "the meter's certificate and its issuers",
+            `chain${of}`,
+            `the ${whose}'s certificate and its issuers`,
             "none",
         )
-        return undefined
+        return []
     }
     const certificates = readAll(chain, "CERTIFICATE", readCertificate, (i, why) =>
         findings.failed("certificate readable", "RFC 5280 4.1", place(i), "an X.509v3 certificate in DER", why),
     )
-    if (certificates.some(each => !each)) return certificates[0]
+    if (certificates.some(each => !each)) return certificates[0] ? [certificates[0]] : []
     const path = certificates as Certificate[]
     const roots = readAnchors(anchors)
     const isAnchor = (each: Certificate) => roots.some(root => root.der.equals(each.der))
@@ -100,36 +114,62 @@ export function judgeChain(findings: Findings, question: ChainQuestion): Certifi
     const top = path[path.length - 1]
     if (roots.length === 0)
         findings.missing(
-            "institute anchor",
+            anchorOf(roles),
             "RFC 5280 6.1.1 (d)",
-            "chain",
-            "the institute's root, named by --anchor",
+            `chain${of}`,
+            "its root, named by --anchor",
             "none named",
         )
     else
         findings.check(
             isAnchor(top),
-            "institute anchor",
+            anchorOf(roles),
             "RFC 5280 6.1.1 (d)",
-            "chain",
+            `chain${of}`,
             `an end in the anchor "${roots.map(each => each.subjectText).join('" or "')}"`,
             `it ends in "${top.subjectText}"`,
         )
     path.forEach((certificate, i) => {
         const issuer = path[i + 1] ?? (certificate.issuer.equals(certificate.subject) ? certificate : undefined)
-        judgeCertificate(findings, certificate, issuer, i, place(i), atSeconds, atText)
+        judgeCertificate(findings, certificate, issuer, i, place(i), question)
     })
     const leaf = path[0]
-    findings.check(
-        leaf.subjectText.toLowerCase() === question.serverId.toLowerCase(),
-        "meter named by the certificate",
-        "RFC 5280 4.1.2.6, PKI profile",
-        place(0),
-        `subject CN ${question.serverId}`,
-        `CN ${leaf.subjectText}`,
-    )
+    if (question.serverId !== undefined)
+        findings.check(
+            leaf.subjectText.toLowerCase() === question.serverId.toLowerCase(),
+            `${whose} named by the certificate`,
+            "RFC 5280 4.1.2.6, PKI profile",
+            place(0),
+            `subject CN ${question.serverId}`,
+            `CN ${leaf.subjectText}`,
+        )
+    judgeRoles(findings, path, roles, `chain${of}`)
     judgeRevocation(findings, path, question)
-    return leaf
+    return path
+}
+
+/** A meter's chain ends in the institute's root; that of others in the root that its person trusts for them. */
+function anchorOf(roles: number[]): string {
+    return roles[0] === meterRole ? "institute anchor" : "anchor"
+}
+
+/**
+ * Says that certificates have ended since the moment as of which they were judged, `nowSeconds` being the verifier's
+ * clock. The answer is for a person, empty where none has ended.
+ */
+export function judgeSince(findings: Findings, path: Certificate[], atSeconds: number, nowSeconds: number): string {
+    const ended = path.filter(each => each.notAfter < nowSeconds)
+    if (ended.length === 0 || path.some(each => atSeconds > each.notAfter)) return ""
+    const first = Math.min(...ended.map(each => each.notAfter))
+    const text = `${ended.length === path.length ? "all certificates" : `${ended.length} of ${path.length} certificates`} have ended since, the first on ${isoOf(first).slice(0, 10)}`
+    findings.proved(
+        "in force when it was signed",
+        "RFC 5280 6.1.3 (a)(2), as of the signature",
+        `chain, verifier's clock ${isoOf(nowSeconds)}`,
+        `certificates in force at ${isoOf(atSeconds)}`,
+        text,
+    )
+    return ` It is judged as of ${isoOf(atSeconds)}, when it was signed: ${text}.`
 }
 
 function judgeCertificate(
@@ -138,11 +178,11 @@ function judgeCertificate(
     issuer: Certificate | undefined,
     i: number,
     where: string,
-    atSeconds: number,
-    atText: string,
+    { atSeconds, atText, roles = [meterRole] }: ChainQuestion,
 ): void {
     const place = `${where} (${certificate.subjectText})`
     const isLeaf = i === 0
+    const isMeter = isLeaf && roles[0] === meterRole
     // RFC 5280 clause 6.1.3 (a)(1) and (4): signature and name chaining.
     if (issuer) {
         const { holds, text } = signedBy(certificate, issuer)
@@ -176,7 +216,9 @@ function judgeCertificate(
         if (critical && !understood.has(oid)) faults.push(`unknown critical extension ${oid}`)
     const usage = certificate.keyUsage
     // RFC 5280 clauses 4.2.1.3 and 4.2.1.9, and 6.1.4 (k), (m), (n) for issuers.
-    if (isLeaf) {
+    if (isLeaf && !isMeter) {
+        if (!usage?.has(digitalSignature)) faults.push("keyUsage lacks digitalSignature")
+    } else if (isLeaf) {
         if (certificate.isCa) faults.push("a CA where a meter's certificate should be")
         if (!usage?.has(digitalSignature)) faults.push("keyUsage lacks digitalSignature")
         if (!usage?.has(nonRepudiation)) faults.push("keyUsage lacks nonRepudiation")
@@ -192,9 +234,11 @@ function judgeCertificate(
         "certificate profile",
         "RFC 5280 4.1, 4.2, 4.2.1.3, 4.2.1.9",
         place,
-        isLeaf
-            ? "X.509v3, P-256, ecdsa-with-SHA256, no CA, digitalSignature and nonRepudiation, no unknown critical extension"
-            : "X.509v3, P-256, ecdsa-with-SHA256, CA with keyCertSign, path length kept, no unknown critical extension",
+        isLeaf && !isMeter
+            ? "X.509v3, P-256, ecdsa-with-SHA256, digitalSignature, no unknown critical extension"
+            : isLeaf
+              ? "X.509v3, P-256, ecdsa-with-SHA256, no CA, digitalSignature and nonRepudiation, no unknown critical extension"
+              : "X.509v3, P-256, ecdsa-with-SHA256, CA with keyCertSign, path length kept, no unknown critical extension",
         faults.join("; ") || "so it is",
     )
 }
@@ -233,11 +277,10 @@ function judgeRevocation(findings: Findings, path: Certificate[], question: Chai
             return
         }
         const since = Math.min(entry.at, entry.invalidFrom ?? entry.at)
-        const reason =
-            entry.reason === cessation ? "operation ended" : (reasons[entry.reason ?? 0] ?? `reason ${entry.reason}`)
+        const reason = reasons[entry.reason ?? 0] ?? `reason ${entry.reason}`
         const came = `revoked ${isoOf(entry.at)} (${reason})`
         // A key that may be in other hands can sign any time it likes: only an orderly end leaves earlier readings whole.
-        if (atSeconds < since && (entry.reason === cessation || entry.reason === 4))
+        if (atSeconds < since && orderly.includes(entry.reason ?? 0))
             findings.proved("revocation", clause, place, expected, `${came}, after this reading`)
         else findings.failed("revocation", clause, place, expected, came)
     })

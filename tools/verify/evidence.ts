@@ -1,4 +1,6 @@
 import { type Evidence, EvidenceError, parseEvidence } from "../evidence/format.ts"
+import { judgeAct, judgeEnvelope } from "./act.ts"
+import { isAnswer } from "./answer-file.ts"
 import { Findings, type Verdict } from "./findings.ts"
 import { type Judgement, judgeItem } from "./item.ts"
 import { judgeRequest } from "./request.ts"
@@ -98,6 +100,7 @@ export function judgeEvidence(source: string, evidence: Evidence, judgement: Jud
             frame.failed("SML structure", "SML 1.04, strict", place, error.expected, error.came)
         }
     })
+    if (file && items.length === 0 && isAnswer(file)) return [judgeAct(source, file, frame, evidence, judgement)]
     if (items.length === 0) {
         const came = file
             ? file.messages.map(message => messageName(message.tag)).join(", ") || "no message"
@@ -113,16 +116,18 @@ export function judgeEvidence(source: string, evidence: Evidence, judgement: Jud
         return [{ ...verdict, name: "not proof" as const, statement: statementOf("not proof", frame, {}) }]
     }
     if (file) judgeRequest(frame, file, evidence.request, items)
+    const answered = file && isAnswer(file) ? file : undefined
     return items.map((item, i) => {
         const findings = new Findings()
         findings.list.push(...frame.list)
-        const { reading, link, key } = judgeItem(findings, file!, item, evidence, judgement)
+        if (answered) judgeEnvelope(findings, answered, evidence)
+        const { reading, link, key, since } = judgeItem(findings, file!, item, evidence, judgement)
         const name = nameOf(findings, judgement.key !== undefined)
         return {
             source: items.length > 1 ? `${source} (${item.kind} ${i + 1} of ${items.length})` : source,
             kind: `plomb evidence, ${item.kind}`,
             name,
-            statement: statementOf(name, findings, reading),
+            statement: statementOf(name, findings, reading) + (name === "not proof" ? "" : since),
             findings: findings.list,
             reading,
             link,

@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto"
 import type { Evidence } from "../evidence/format.ts"
-import { isoOf, judgeChain } from "./chain.ts"
+import { isoOf, judgeChain, judgeSince } from "./chain.ts"
 import { type PublicKey, verifyBoth } from "./curves.ts"
 import type { Findings, Link } from "./findings.ts"
 import { deviations, entryOf, numberOf, obis, profileIds, type SignedItem, textOctets } from "./signed-list.ts"
@@ -15,6 +15,13 @@ export interface Judgement {
     key?: PublicKey
     /** UTC seconds: judge certificates and revocation as of this moment. */
     atSeconds?: number
+    /** The verifier's clock, UTC seconds; the present moment by default. It decides nothing but what is said of the time since. */
+    nowSeconds?: number
+}
+
+/** The verifier's clock. */
+export function nowOf({ nowSeconds }: Judgement): number {
+    return nowSeconds ?? Math.floor(Date.now() / 1000)
 }
 
 const listClause = "PLOMB-SL/1"
@@ -50,7 +57,7 @@ export function judgeItem(
     item: SignedItem,
     evidence: Evidence,
     judgement: Judgement,
-): { reading: Record<string, string>; link?: Link; key?: PublicKey } {
+): { reading: Record<string, string>; link?: Link; key?: PublicKey; since: string } {
     const { payload } = file
     const place = `message ${item.messageNumber}`
     const at = (offset: number) => `${place}, file offset ${file.fileOffset(offset)}`
@@ -82,6 +89,7 @@ export function judgeItem(
         judgement.atSeconds !== undefined ? "the moment you named" : timed ? "the reading's time" : "the day of receipt"
 
     let key = judgement.key
+    let since = ""
     if (key) {
         findings.unshown(
             "certificate chain",
@@ -91,7 +99,7 @@ export function judgeItem(
             "the bare key you named: whose it is, you vouch for",
         )
     } else {
-        const leaf = judgeChain(findings, {
+        const path = judgeChain(findings, {
             chain: evidence.chain,
             crls: evidence.crls,
             anchors: judgement.anchors,
@@ -100,7 +108,8 @@ export function judgeItem(
             atText,
             receivedSeconds,
         })
-        key = leaf?.key
+        key = path[0]?.key
+        since = judgeSince(findings, path, atSeconds, nowOf(judgement))
     }
     let signed = false
     const clause = `${wanted}; FIPS 186-5 6.4.2`
@@ -222,7 +231,7 @@ export function judgeItem(
     }
     if (word !== undefined) reading.status = word.toString(16).padStart(8, "0")
     if (pagination === undefined || index === undefined || drawn === undefined || fedIn === undefined || !previous)
-        return { reading, key }
+        return { reading, key, since }
     const link: Link = {
         serverId,
         pagination: Number(pagination),
@@ -234,5 +243,5 @@ export function judgeItem(
         previousHash: previous.toString("hex"),
         signed,
     }
-    return { reading, link, key }
+    return { reading, link, key, since }
 }
