@@ -18,8 +18,9 @@ export const boardMeter = 4721
 type Random = (below: number) => number
 
 /**
- * A real MUC and a meter in the stock VM, at the pace of the day, and the directory that the MUC asks whenever it starts: what
- * light MUCs do not show. Made of a folder that `layOutDesk` has laid out.
+ * A real MUC and a meter in the stock VM, and the directory that the MUC asks whenever it starts: what light MUCs do not
+ * show. Made of a folder that `layOutDesk` has laid out. Their clock follows the day's and never runs ahead of it: a machine with
+ * much to do makes them late, and costs no octets on their line.
  */
 export class BoardMuc {
     readonly serverId = serverIdOf(boardMeter)
@@ -31,6 +32,7 @@ export class BoardMuc {
     starts = 0
     without = 0
     private stopped = false
+    private following: Promise<void> = Promise.resolve()
     private readonly line: BadLine
     private readonly probe: LineProbe
 
@@ -68,7 +70,15 @@ export class BoardMuc {
             if (log.length > 400) log.shift()
         }
         const state = join(folder, "state")
-        const desk = await Desk.open({ serials: [boardMeter], state, load: constantLoad(1500), onLog })
+        const desk = await Desk.open({
+            serials: [boardMeter],
+            state,
+            load: constantLoad(1500),
+            clock: "virtual",
+            startMs: Date.now(),
+            patienceMs: 0,
+            onLog,
+        })
         const muc = new BoardMuc(desk, directory, log)
         await muc.line.listen()
         await desk.start()
@@ -76,7 +86,19 @@ export class BoardMuc {
             uplink: `127.0.0.1:${port}`,
             settings: { directory: `127.0.0.1:${muc.line.port}`, provider: "security-management" },
         })
+        muc.following = muc.follow()
+        muc.following.catch(() => {})
         return muc
+    }
+
+    /** Lets the boards' clock come up with the day's until they are stopped. */
+    private async follow(): Promise<void> {
+        const { world } = this.desk
+        while (!this.stopped) {
+            const behindMs = Date.now() - world.nowMs()
+            if (behindMs < 1) await sleep(5)
+            else await world.runFor(Math.min(behindMs, 100))
+        }
     }
 
     /** Takes in what was said on the RS-485 line since the last look; what is wrong with the boards. */
@@ -130,6 +152,7 @@ export class BoardMuc {
 
     async close(): Promise<void> {
         this.stopped = true
+        await this.following
         await this.desk.close()
         this.line.close()
         await this.directory.kill()

@@ -36,11 +36,6 @@ export async function run(count: number, seed: number, _where = "node", more: Ca
     try {
         if (queues.board.length > 0) await layOutDesk(folder, [boardMeter])
         else await initPki(join(folder, "pki"))
-        const add = async (kind: "light" | "board") => {
-            lanes.push([kind, await PlugLane.open(folder, lanes.length, kind)])
-        }
-        for (let i = 0; i < Math.min(mostLanes, Math.ceil(queues.light.length / fewRuns)); ++i) await add("light")
-        if (queues.board.length > 0) await add("board")
         const work = async ([kind, lane]: (typeof lanes)[number]) => {
             for (let number = queues[kind].shift(); number !== undefined; number = queues[kind].shift()) {
                 const began = performance.now()
@@ -62,7 +57,19 @@ export async function run(count: number, seed: number, _where = "node", more: Ca
                     )
             }
         }
-        await Promise.all(lanes.map(work))
+        const few = Math.min(mostLanes, Math.ceil(queues.light.length / fewRuns))
+        const kinds: ("light" | "board")[] = Array.from({ length: few }, () => "light")
+        if (queues.board.length > 0) kinds.unshift("board")
+        // One after the other, since they share a PKI; who is ready begins.
+        const working: Promise<void>[] = []
+        for (const kind of kinds) {
+            const lane = await PlugLane.open(folder, lanes.length, kind)
+            lanes.push([kind, lane])
+            const run = work([kind, lane])
+            run.catch(() => {})
+            working.push(run)
+        }
+        await Promise.all(working)
         for (const [, lane] of lanes) {
             const { counts: mine, failures: came } = await lane.settle()
             for (const key of Object.keys(sums) as (keyof typeof sums)[]) sums[key] += mine[key]
