@@ -1,0 +1,36 @@
+/**
+ * What the host of each kind of module offers (`SandboxHost.calls`); the numbers of the calls are their places here. Modules of
+ * one kind run under any firmware that has this list, so entries are added at the end and never changed.
+ *
+ * Metrological modules, called once a second:
+ * - `onTick(f)`, `onSelfTest(f)`: `f` answers a number; 0 of the self-test: all is well.
+ * - `inputs()`: buffer the host fills before each tick: i32 energy in counts of the front end since the tick before, 0, and of its
+ *   second channel, 4; u32 voltage, 8, and current, 12, raw; u32 status of the front end, 16; u32 seconds of the local day, 20;
+ *   u8 day of the week, 0 Monday, 24; u8 quality of the time as in signed lists, 25.
+ * - `parameters()`: buffer of signed parameters. `state()`: 32 octets that are kept with the registers, in one record.
+ * - `add(register, microwattSeconds)`: counts energy, never negative: register 0 drawn in all, 1 to 8 tariffs, 9 fed in.
+ * - `register(index)`: its count in 0.1 Wh. `tariff(number)`: the tariff in force. `status(bits)`: bits of the status word.
+ * - `power(milliwatts)`, `profile(wattSeconds, peakMilliwatts, flags)`: a period of the load profile is over.
+ */
+export const metrologyCalls = [
+    "onTick:f",
+    "onSelfTest:f",
+    "inputs:",
+    "parameters:",
+    "state:",
+    "add:nn",
+    "register:n",
+    "tariff:n",
+    "status:n",
+    "power:n",
+    "profile:nnn",
+]
+
+/**
+ * Modules of a MUC that say which meter is asked when:
+ * - `onNext(f)`: `f(seconds)` answers the index of the meter to ask now, -1 for none.
+ * - `onAnswer(f)`: `f(index, seconds, ok)` hears what came of it, 1 or 0. `onSelfTest(f)` as above.
+ * - `meters()`: how many there are; `medium(index)`: of the kind that DIN 43863-5 numbers; `period()`: seconds between two
+ *   readings that the provider asks for. `report(index, failures)`: a meter that keeps silent.
+ */
+export const pollingCalls = ["onNext:f", "onAnswer:f", "onSelfTest:f", "meters:", "medium:n", "period:", "report:nn"]
