@@ -1,6 +1,7 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs"
 import { join, relative, resolve } from "node:path"
 import { checkout, hashOf, keep, recall } from "./cache.ts"
+import { optimize } from "./optimize/optimize.ts"
 import { type CompilerHost, cliVersion, type Diagnostic, toolchain } from "./toolchain.ts"
 import { Wasm } from "./wasm.ts"
 
@@ -17,6 +18,8 @@ export interface CompileOptions {
     /** Changes each source file of the project before it is compiled; line numbers should stay. `changeName` tells changes apart. */
     change?(path: string, text: string): string
     changeName?: string
+    /** The compiler's code as it is, when false; otherwise made smaller and quicker (`optimize/`). */
+    optimize?: boolean
 }
 
 /** A compiled program. */
@@ -81,6 +84,13 @@ function folderText(folder: string): string {
         .join("\n")
 }
 
+/** Stands for the optimiser's own sources: an image is made anew when they change. */
+const optimizerHash = hashOf(
+    ...readdirSync(join(checkout, "tools/vm/optimize"))
+        .sort()
+        .map(name => readFileSync(join(checkout, "tools/vm/optimize", name), "utf8")),
+)
+
 interface Kept {
     bytecode: string
     debug: any
@@ -123,6 +133,7 @@ export async function compile(entry: string, options: CompileOptions = {}): Prom
     const files = Object.entries(options.files ?? {})
     const identity = { "@name": options.name ?? "plomb", "@version": options.version ?? "0.0.0" }
     const surroundings = folderText(join(root, "boards")) + folderText(join(root, "services"))
+    const optimized = options.optimize !== false
     const inputs = JSON.stringify([
         root,
         main,
@@ -132,6 +143,7 @@ export async function compile(entry: string, options: CompileOptions = {}): Prom
         cliVersion(),
         "short jumps",
         options.changeName,
+        optimized ? optimizerHash : "",
     ])
     const name = `images/${hashOf(inputs, surroundings)}.json`
     const kept = recallImage(name, root)
@@ -183,7 +195,13 @@ export async function compile(entry: string, options: CompileOptions = {}): Prom
     const result = compiler.compileWithHost(main, host)
     const lines = [...problems, ...result.diagnostics.filter(each => each.category === 1)].map(describe)
     if (!result.success || !result.binary || lines.length > 0) throw new CompileError(lines)
-    const bytecode = Buffer.from(result.binary)
-    keep(name, JSON.stringify({ bytecode: bytecode.toString("base64"), debug: result.dbg, hashes } satisfies Kept))
-    return imageOf(bytecode, result.dbg)
+    let bytecode: Uint8Array = new Uint8Array(result.binary)
+    let debug = result.dbg
+    if (optimized) {
+        ;({ bytecode, debug } = optimize(bytecode, debug))
+        host.verifyBytecode(bytecode)
+    }
+    const base64 = Buffer.from(bytecode).toString("base64")
+    keep(name, JSON.stringify({ bytecode: base64, debug, hashes } satisfies Kept))
+    return imageOf(bytecode, debug)
 }

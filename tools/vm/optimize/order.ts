@@ -1,0 +1,110 @@
+import { type Expr, type Fun, numberLength, visitBody } from "./code.ts"
+import type { Parts } from "./image.ts"
+import { Op } from "./opcodes.ts"
+
+/** Numbers 0 to count - 1 in the order of their use, most used first; `fixed` of them stay in front. */
+function byUse(count: number, uses: number[], fixed = 0): number[] {
+    const order = [...Array(count)].map((_, i) => i)
+    return [...order.slice(0, fixed), ...order.slice(fixed).sort((a, b) => (uses[b] ?? 0) - (uses[a] ?? 0) || a - b)]
+}
+
+/** The inverse: old number -> new number. */
+function inverse(order: number[]): number[] {
+    const places: number[] = []
+    for (const [place, old] of order.entries()) places[old] = place
+    return places
+}
+
+/** Literals of four octets and more become number literals of the image, which lie outside the code and take two. */
+export function tableLiterals(parts: Parts): void {
+    const uses = new Map<number, Expr[]>()
+    for (const fun of parts.functions)
+        visitBody(fun.body, each => {
+            if (each.op === Op.literal && 1 + numberLength(each.imm) >= 4)
+                uses.set(each.imm, [...(uses.get(each.imm) ?? []), each])
+        })
+    for (const [value, nodes] of [...uses].sort((a, b) => b[1].length - a[1].length || a[0] - b[0])) {
+        // An integer in the VM's own form: the high word says so.
+        const octets = (0xffffffffn << 32n) | BigInt(value >>> 0)
+        let at = parts.floats.indexOf(octets)
+        if (at < 0) at = parts.floats.push(octets) - 1
+        if (at >= 0xf8) {
+            parts.floats.length = 0xf8
+            return
+        }
+        for (const node of nodes) Object.assign(node, { op: Op.literalF64, imm: at })
+    }
+}
+
+const functionOps: number[] = [Op.staticFunction, Op.makeClosure]
+const asciiOps: number[] = [Op.asciiField, Op.staticAsciiString]
+
+/** What is used most gets the numbers below 248, which take one octet. */
+export function orderByUse(parts: Parts): void {
+    const count = (ops: number[]) => {
+        const uses: number[] = []
+        for (const fun of parts.functions)
+            visitBody(fun.body, each => {
+                if (ops.includes(each.op)) uses[each.imm] = (uses[each.imm] ?? 0) + 1
+            })
+        return uses
+    }
+    const functionOrder = byUse(parts.functions.length, count(functionOps), 1)
+    const asciiOrder = byUse(parts.ascii.length, count(asciiOps))
+    const functionPlaces = inverse(functionOrder)
+    const asciiPlaces = inverse(asciiOrder)
+    for (const fun of parts.functions)
+        visitBody(fun.body, each => {
+            if (functionOps.includes(each.op)) each.imm = functionPlaces[each.imm]
+            if (asciiOps.includes(each.op)) each.imm = asciiPlaces[each.imm]
+        })
+    const renamed = (name: number) => (name >> 14 === 2 ? (2 << 14) | asciiPlaces[name & 0x3fff] : name)
+    for (const fun of parts.functions) fun.name = renamed(fun.name)
+    renameSpecs(parts, renamed)
+    parts.functions = functionOrder.map(i => parts.functions[i])
+    parts.ascii = asciiOrder.map(i => parts.ascii[i])
+}
+
+/** String numbers in the service specifications. */
+function renameSpecs(parts: Parts, renamed: (name: number) => number): void {
+    const specs = parts.sections[8]
+    const view = new DataView(specs.buffer, specs.byteOffset, specs.length)
+    const rename = (at: number) => view.setUint16(at, renamed(view.getUint16(at, true)), true)
+    const fields = new Set<number>()
+    const count = new DataView(parts.header.buffer, parts.header.byteOffset).getUint16(14, true)
+    for (let i = 0; i < count; i++) {
+        rename(16 * i)
+        const packets = view.getUint16(16 * i + 8, true)
+        for (let j = 0; j < packets; j++) {
+            const at = view.getUint16(16 * i + 10, true) * 4 + 8 * j
+            rename(at)
+            if (view.getUint16(at + 4, true) & 1) fields.add(view.getUint16(at + 6, true) * 4)
+        }
+    }
+    for (let at of fields) for (; view.getUint16(at, true) !== 0; at += 4) rename(at)
+}
+
+/** Without functions that cannot be reached from the first. */
+export function dropUnused(parts: Parts): void {
+    const { functions } = parts
+    const reached = new Set([0])
+    for (const i of reached)
+        visitBody(functions[i].body, each => {
+            if (functionOps.includes(each.op)) reached.add(each.imm)
+        })
+    const order = functions.map((_, i) => i).filter(i => reached.has(i))
+    const places = inverse(order)
+    parts.functions = order.map(i => functions[i])
+    for (const fun of parts.functions)
+        visitBody(fun.body, each => {
+            if (functionOps.includes(each.op)) each.imm = places[each.imm]
+        })
+}
+
+/** Functions that never return: none of their ways leads to a `return`. */
+export function silentFunctions(functions: Fun[]): Set<number> {
+    const silent = new Set<number>()
+    for (const [i, fun] of functions.entries())
+        if (!fun.body.some(stmt => stmt.op === Op.return || stmt.op === Op.try)) silent.add(i)
+    return silent
+}
