@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto"
 import type { Socket } from "node:net"
 import { connect } from "node:tls"
 import { tlsProfile } from "../../tools/tls/server.ts"
@@ -15,7 +16,7 @@ import {
     signedOctets,
     type World,
 } from "./readings.ts"
-import { absent, file, list, message, octets, unsigned } from "./tlv.ts"
+import { absent, file, list, message, octets, signedFile, unsigned } from "./tlv.ts"
 
 /** What a MUC does wrong with one request. */
 export type Mood =
@@ -86,17 +87,25 @@ export class FakeMuc {
     }
 
     private serve(request: SmlFile, mood: Mood): void {
-        const [open, question] = request.messages
+        const [open, first] = request.messages
+        // The first request of a command is its header.
+        const command = first.tag === 0x0600
+        const question = command ? request.messages[2] : first
         this.asked.push(question.tag)
         const reqFileId = octetsOf(request.payload, open.body.items[2], "reqFileId")
         const target = octetsOf(request.payload, open.body.items[3], "serverId").toString("hex")
         const body = this.answer(request, question, target || this.id, mood)
         const id = mood === "other answer" ? Buffer.from("ffff", "hex") : reqFileId
-        const response = file(
+        const messages = [
             message("01", 0x0101, list(absent, absent, octets(id), octets(target || this.id), absent, absent)),
             ...body.map(([tag, content]) => message(question.transactionId.toString("hex"), tag, content)),
-            message("03", 0x0201, list(absent)),
-        )
+        ]
+        const world = this.meters.get(target)
+        if (command) messages.splice(1, 0, this.answerTo(request, target))
+        const response =
+            command && world
+                ? signedFile(messages, 0x0201, covered => signatureOf(world, covered))
+                : file(...messages, message("03", 0x0201, list(absent)))
         const socket = this.socket!
         if (mood === "wrong crc") response[response.length - 1] ^= 1
         if (mood === "junk") socket.write(Buffer.concat([Buffer.alloc(5000, 0x1b), Buffer.from("hello")]))
@@ -104,6 +113,17 @@ export class FakeMuc {
         else if (mood === "late") setTimeout(() => socket.write(response), 400)
         else if (mood !== "silent" && mood !== "lost answer") socket.write(response)
         if (mood === "hang up") socket.destroy()
+    }
+
+    /** The message that names the command. */
+    private answerTo({ payload, messages }: SmlFile, target: string): Buffer {
+        const [signature] = messages[messages.length - 1].body.items
+        const digest = createHash("sha256").update(payload.subarray(messages[0].start, signature.start)).digest()
+        const header = octetsOf(payload, messages[1].body.items[4].items[1].items[1], "header")
+        const head = Buffer.concat([Buffer.of(1), digest, header.subarray(1, 5), Buffer.alloc(8, 9)])
+        const path = "8181c7f031ff"
+        const tree = list(octets(path), list(unsigned(1, 1), octets(head)), absent)
+        return message("02", 0x0501, list(octets(target), list(octets(path)), tree))
     }
 
     private answer(request: SmlFile, question: SmlMessage, target: string, mood: Mood): [number, Buffer][] {

@@ -90,6 +90,19 @@ export function file(...messages: Buffer[]): Buffer {
     return Buffer.concat([covered, crcOctets(covered)])
 }
 
+/** Messages and a Close of tag `tag` with the signature that `sign` makes of all octets before it. */
+export function signedFile(messages: Buffer[], tag: number, sign: (covered: Buffer) => Buffer): Buffer {
+    const open = [octets("03"), unsigned(1, 0), unsigned(1, 0)]
+    const before = Buffer.concat([
+        Buffer.from([0x76]),
+        ...open,
+        Buffer.from("72", "hex"),
+        unsigned(2, tag),
+        Buffer.from([0x71]),
+    ])
+    return file(...messages, message("03", tag, list(octets(sign(Buffer.concat([...messages, before]))))))
+}
+
 /** The same file after a change inside: message and transport checksums made right again. */
 export function withChecksums(sml: Buffer, messageStarts: [start: number, crcAt: number][]): Buffer {
     const copy = Buffer.from(sml)

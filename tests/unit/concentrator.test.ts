@@ -2,6 +2,7 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest"
+import { UsageError } from "../../tools/cli/usage.ts"
 import type { KeptReading } from "../../tools/concentrator/collector.ts"
 import { run } from "../../tools/concentrator/command.ts"
 import { Concentrator, type ConcentratorOptions } from "../../tools/concentrator/concentrator.ts"
@@ -74,6 +75,7 @@ async function startConcentrator(options: Partial<ConcentratorOptions> = {}): Pr
     concentrator = new Concentrator({
         tls: tls.party(`concentrators/${own}`),
         store: join(folder, "journal"),
+        sign: tls.party("data-collection"),
         providers: [{ host: "127.0.0.1", port: provider }],
         timeoutMs: 5000,
         pauseMs: 5,
@@ -250,6 +252,11 @@ describe("the concentrator's standing order", () => {
 })
 
 describe("plomb concentrator", () => {
+    const collector = (party: string) => {
+        const at = (file: string) => join(tls.folder, party, file)
+        return ["--sign-key", at("key.pem"), "--sign-chain", at("chain.pem")]
+    }
+
     it("refuses wrong words before it does anything", async () => {
         const good = ["--listen", "0", "--provider", "127.0.0.1:1", "--store", join(folder, "x")]
         const known = tls.words(`concentrators/${own}`)
@@ -259,10 +266,13 @@ describe("plomb concentrator", () => {
             [...good.slice(2), ...known],
             [...good.slice(0, 2), ...good.slice(4), ...known],
             [...good, ...known, "--every", "0"],
+            [...good, ...known, "--every", "5"],
+            [...good, ...known, "--every", "5", ...collector("operator")],
+            [...good, ...known, "--every", "5", ...collector(`concentrators/${own}`)],
             [...good, ...known, "--limit", "none"],
             [...good, ...known.slice(2), "--key", join(tls.folder, "ca-root", "key.pem")],
         ]
-        for (const words of wrong) await expect(run(words)).rejects.toThrow()
+        for (const words of wrong) await expect(run(words)).rejects.toThrow(UsageError)
         expect(readdirSync(folder)).toEqual([])
         expect(readFileSync(join(tls.folder, "ca-root", "key.pem"), "utf8")).toContain("PRIVATE KEY")
     })

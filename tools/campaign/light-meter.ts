@@ -45,6 +45,11 @@ export class LightMeter {
         return made && signedListRes(transactionId, undefined, made.octets, made.signature)
     }
 
+    /** Signature of these octets, r|s. */
+    sign(octets: Uint8Array): Buffer {
+        return sign("sha256", octets, { key: this.key, dsaEncoding: "ieee-p1363" })
+    }
+
     private make(): { octets: Buffer; signature: Buffer } {
         const fields = new SignedListFields()
         const seconds = Math.floor(Date.now() / 1000)
@@ -61,7 +66,7 @@ export class LightMeter {
             previous: this.previous,
         })
         const octets = writeSignedList(fields)
-        const signature = sign("sha256", octets, { key: this.key, dsaEncoding: "ieee-p1363" })
+        const signature = this.sign(octets)
         const made = { octets, signature }
         this.previous = createHash("sha256").update(octets).digest()
         this.signed.set(this.pagination, this.previous.toString("hex"))

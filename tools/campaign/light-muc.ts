@@ -1,8 +1,10 @@
+import { createHash } from "node:crypto"
 import { connect, type TLSSocket } from "node:tls"
 import { Attention } from "../../firmware/core/sml-attention.ts"
 import { attentionRes, closeRes, getProcParameterRes, openRes } from "../../firmware/core/sml-messages.ts"
 import {
     activeMetersPath,
+    answerPath,
     branch,
     certificateChainPath,
     childName,
@@ -13,6 +15,7 @@ import { writeFile } from "../../firmware/core/sml-transport.ts"
 import { type Request, readRequestFile } from "../concentrator/answers.ts"
 import { tlsProfile } from "../tls/server.ts"
 import type { TlsSettings } from "../tls/settings.ts"
+import type { SmlFile } from "../verify/sml-file.ts"
 import { listOf, octetsOf } from "../verify/sml-tlv.ts"
 import type { LightMeter } from "./light-meter.ts"
 
@@ -105,7 +108,9 @@ export class LightMuc {
     }
 
     private answer({ file, target, reqFileId }: Request): Buffer {
-        const [open, question] = file.messages
+        const [open, first] = file.messages
+        const command = first.tag === 0x0600
+        const question = command ? file.messages[2] : first
         const { transactionId } = question
         const id = target || this.options.id
         const server = Buffer.from(id, "hex")
@@ -117,14 +122,40 @@ export class LightMuc {
                 : [activeMetersPath, this.options.meters.map(({ serverId }) => Buffer.from(serverId, "hex"))]
             const children = values.map((value, i) => octetsLeaf(childName(path, i + 1), value))
             body = getProcParameterRes(transactionId, server, [path], branch(path, children))
-        } else if (meter && question.tag === 0x0700) {
+        } else if (meter && command && question.tag === 0x0700) {
             const name = octetsOf(file.payload, listOf(question.body, 5, "GetList.Req")[4], "listName")
             body = meter.list(transactionId, name.length === 10 ? name.readUInt32BE(6) : undefined)
         }
-        return writeFile([
+        const answers = [
             openRes(open.transactionId, undefined, reqFileId, server, undefined),
             body ?? attentionRes(transactionId, server, Attention.UnknownIdentifier, ""),
-            closeRes(open.transactionId),
-        ])
+        ]
+        const close = closeRes(open.transactionId)
+        if (!meter || !command) return writeFile([...answers, close])
+        const head = answerHead(file)
+        answers.splice(
+            1,
+            0,
+            getProcParameterRes(first.transactionId, server, [answerPath], octetsLeaf(answerPath, head)),
+        )
+        const covered = Buffer.concat([...answers, close.subarray(0, close.length - closeTail)])
+        return writeFile([...answers, closeRes(open.transactionId, meter.sign(covered))])
     }
+}
+
+/** Octets of a Close.Res without signature from that element on: absent, CRC, end. */
+const closeTail = 5
+
+/** What a signed answer says of its command (`firmware/core/command-answer.ts`); who signed that is not looked at here. */
+function answerHead({ payload, messages }: SmlFile): Buffer {
+    const last = messages[messages.length - 1]
+    const [signature] = listOf(last.body, 1, "PublicClose.Req")
+    const digest = createHash("sha256").update(payload.subarray(messages[0].start, signature.start)).digest()
+    const [, value] = listOf(listOf(messages[1].body, 5, "SetProcParameter.Req")[4], 3, "Tree")
+    const header = octetsOf(payload, listOf(value, 2, "ProcParValue")[1], "header")
+    const times = Buffer.alloc(8)
+    const seconds = Math.floor(Date.now() / 1000)
+    times.writeUInt32BE(seconds & 0x7fffffff)
+    times.writeUInt32BE(seconds, 4)
+    return Buffer.concat([Buffer.of(1), digest, header.subarray(1, 5), times])
 }

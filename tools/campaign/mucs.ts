@@ -73,6 +73,7 @@ export async function runAt(pace: Pace, count: number, seed: number): Promise<Ou
             store: join(folder, "journal"),
             providers: [{ host: "127.0.0.1", port: at }],
             everyMs,
+            sign: settings("data-collection"),
             timeoutMs: 6000,
             attempts: 2,
         })

@@ -130,7 +130,9 @@ export class PlugLane {
             line => lane.note(line),
         )
         const provider = ["--provider", `127.0.0.1:${lane.lines[1].port}`]
-        const journal = ["--store", join(own, "journal"), "--every", "2"]
+        const reader = (file: string) => at("data-collection", file)
+        const sign = ["--sign-key", reader("key.pem"), "--sign-chain", reader("chain.pem")]
+        const journal = ["--store", join(own, "journal"), "--every", "2", ...sign]
         lane.concentrator = new Service(
             ["concentrator", ...words(join("concentrators", id)), ...provider, ...journal],
             line => lane.note(line),

@@ -1,6 +1,8 @@
 import { EventEmitter } from "node:events"
+import type { Commander } from "../headend/commander.ts"
+import type { Answer } from "../headend/connection.ts"
 import type { Hub } from "../headend/hub.ts"
-import { chainRequest, listRequest } from "../headend/requests.ts"
+import { chainRequest, listMessage } from "../headend/requests.ts"
 import { ExchangeError, type Response, readResponse } from "../headend/responses.ts"
 import { numberOf, obis, readSignedItem } from "../verify/signed-list.ts"
 import { SmlDamage } from "../verify/sml-tlv.ts"
@@ -19,6 +21,8 @@ export interface KeptReading {
 
 export interface CollectorOptions {
     hub: Hub
+    /** Signs what is asked, with the right to collect data. */
+    commander: Commander
     journal: Journal
     everyMs: number
     log(line: string): void
@@ -29,6 +33,8 @@ const mostAtOnce = 64
 /** Most readings missed by a lost answer that are fetched after one reading. */
 const mostMissed = 16
 const fullPauseMs = 5000
+/** Of all that is asked here: those who ask through the concentrator take turns with it. */
+const source = "standing order"
 
 /**
  * Carries out the standing order: each meter is asked once in every period, at a moment of its own, so that MUCs and
@@ -94,17 +100,16 @@ export class Collector extends EventEmitter {
         const { log } = this.options
         try {
             if (!this.chains.has(serverId)) {
-                await this.keep(serverId, [0x0501], chainRequest)
+                await this.keep(serverId, await this.options.hub.ask(serverId, [0x0501], chainRequest, source))
                 this.chains.add(serverId)
             }
             const before = this.last.get(serverId)
-            const came = await this.keep(serverId, [0x0701], listRequest)
+            const came = await this.list(serverId)
             if (came === undefined) return
             this.last.set(serverId, came)
             if (before === undefined) return
             for (let missing = Math.max(before + 1, came - mostMissed); missing < came && !this.closed; ++missing) {
-                const number = missing
-                await this.keep(serverId, [0x0701], (id, meter) => listRequest(id, meter, number))
+                await this.list(serverId, missing)
             }
         } catch (error) {
             if (error instanceof JournalError) {
@@ -114,14 +119,17 @@ export class Collector extends EventEmitter {
         }
     }
 
-    /** Asks, and keeps the answer; its pagination. */
+    /** Asks for a list, and keeps it; its pagination. */
+    private async list(serverId: string, pagination?: number): Promise<number | undefined> {
+        const question = (id: Buffer, meter: Buffer) => listMessage(id, meter, pagination)
+        return this.keep(serverId, await this.options.commander.ask(serverId, [0x0701], question, source))
+    }
+
     private async keep(
         serverId: string,
-        tags: number[],
-        build: (id: Buffer, meter: Buffer) => Buffer,
+        { raw, request, response, muc }: Answer & { request: Buffer; muc: string },
     ): Promise<number | undefined> {
-        const { hub, journal } = this.options
-        const { raw, request, response, muc } = await hub.ask(serverId, tags, build, "standing order")
+        const { journal } = this.options
         const seq = await journal.append({ receivedAtMs: Date.now(), serverId, muc, request, response: raw })
         const pagination = paginationOf(response)
         if (pagination !== undefined) {

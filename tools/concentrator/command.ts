@@ -1,12 +1,15 @@
+import { parseCertificate } from "../../firmware/core/x509.ts"
+import { Role, readRole } from "../../firmware/core/x509-role.ts"
 import { readArgs, UsageError } from "../cli/usage.ts"
 import { addressOf, secondsOf } from "../cli/words.ts"
-import { readTlsSettings, tlsHelp, tlsWords } from "../tls/settings.ts"
+import { readPair, readTlsSettings, tlsHelp, tlsWords } from "../tls/settings.ts"
+import { derOfPem } from "../verify/certificate.ts"
 import type { KeptReading } from "./collector.ts"
 import { Concentrator } from "./concentrator.ts"
 
 export const help = `plomb concentrator --listen [HOST:]PORT --provider HOST:PORT... --store DIR
-              --key PEM --chain PEM --ca PEM --crl PEM... [--every SECONDS] [--limit MB] [--answer SECONDS]
-              [--ping SECONDS] [--json]
+              --key PEM --chain PEM --ca PEM --crl PEM... [--every SECONDS --sign-key PEM --sign-chain PEM]
+              [--limit MB] [--answer SECONDS] [--ping SECONDS] [--json]
 
 Accepts MUCs and calls providers, both over mutual TLS 1.3 with its own certificate. A provider's requests go to the
 MUC that has the meter and the answers come back, octet for octet. With --every it also collects readings by itself,
@@ -17,6 +20,8 @@ keeps them in DIR and hands them to the providers in order; they leave DIR when 
   --store DIR    what was collected and not yet delivered; one process at a time
 ${tlsHelp}
   --every N      standing order: a reading of every meter each N seconds
+  --sign-key PEM, --sign-chain PEM   who reads then: key, and certificate with its issuer, of a party with the role
+                 dataCollection, which the provider's security management has certified (its own key serves TLS alone)
   --answer N     longest wait for a MUC's answer, in seconds (default 20)
   --ping N       a MUC is asked this often whether it is still there, in seconds (default 60)
   --limit MB     most that is kept (default 256); then nothing more is collected until something is delivered
@@ -25,6 +30,19 @@ ${tlsHelp}
 Ctrl-C ends it; so may a power cut.`
 
 const mostMegabytes = 1_000_000
+
+/** Who reads by the standing order. Throws `UsageError` for what is missing, unreadable, or may do more than it should. */
+function collectorOf(key = "", chain = ""): { key: string; chain: string } {
+    if (!key || !chain)
+        throw new UsageError("--every needs --sign-key and --sign-chain: meters answer who may read them")
+    const texts = readPair(key, chain, ["--sign-key", "--sign-chain"])
+    const role = readRole(parseCertificate(derOfPem(texts.chain, "CERTIFICATE")))?.role
+    if (role !== Role.dataCollection)
+        throw new UsageError(
+            `--sign-chain ${chain}: expected the role dataCollection, came ${Role[role ?? -1] ?? role}`,
+        )
+    return texts
+}
 
 /** `plomb concentrator`; the answer is the exit code. */
 export async function run(args: string[]): Promise<number> {
@@ -36,6 +54,8 @@ export async function run(args: string[]): Promise<number> {
             store: { type: "string" },
             ...tlsWords,
             every: { type: "string" },
+            "sign-key": { type: "string" },
+            "sign-chain": { type: "string" },
             limit: { type: "string" },
             answer: { type: "string" },
             ping: { type: "string" },
@@ -58,11 +78,13 @@ export async function run(args: string[]): Promise<number> {
         else console.log(text)
     }
     const tls = readTlsSettings(values, log)
+    const sign = everyMs === undefined ? undefined : collectorOf(values["sign-key"], values["sign-chain"])
     const concentrator = new Concentrator({
         tls,
         store: values.store,
         providers,
         everyMs,
+        sign,
         limit: megabytes * 1e6,
         timeoutMs,
         pingMs,

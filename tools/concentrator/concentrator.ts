@@ -2,6 +2,7 @@ import { X509Certificate } from "node:crypto"
 import { EventEmitter } from "node:events"
 import { Attention } from "../../firmware/core/sml-attention.ts"
 import { Role } from "../../firmware/core/x509-role.ts"
+import { Commander, signerIn } from "../headend/commander.ts"
 import { type ConnectionLimits, mucLimits } from "../headend/connection.ts"
 import { Hub, type KnownMeter } from "../headend/hub.ts"
 import { ExchangeError } from "../headend/responses.ts"
@@ -20,6 +21,8 @@ export interface ConcentratorOptions {
     providers: readonly { host: string; port: number }[]
     /** Standing order: a reading of every meter this often; absent = none. */
     everyMs?: number
+    /** PEM of whoever reads by the standing order: a provider has given it the right to collect data. Needed for that, and for nothing else. */
+    sign?: { key: string; chain: string }
     /** Most octets in the store. */
     limit?: number
     /** Longest wait for a MUC's answer. */
@@ -78,7 +81,10 @@ export class Concentrator extends EventEmitter {
         })
         for (const event of ["log", "muc", "gone"]) this.hub.on(event, what => this.emit(event, what))
         if (everyMs !== undefined) {
-            this.collector = new Collector({ hub: this.hub, journal: this.journal, everyMs, log })
+            const { sign } = options
+            if (!sign) throw new TypeError("a standing order is signed: by whom?")
+            const commander = new Commander(this.hub, signerIn(options.store, sign))
+            this.collector = new Collector({ hub: this.hub, commander, journal: this.journal, everyMs, log })
             this.collector.on("kept", what => this.emit("kept", what))
         }
         this.links = providers.map(

@@ -48,7 +48,7 @@ export class ProviderLink {
             tls,
             host,
             port,
-            [Role.operator, Role.securityManagement],
+            [Role.operator, Role.securityManagement, Role.dataCollection, Role.energyProvider],
             Math.min(30_000, silenceMs),
         )
         this.ended = this.run()

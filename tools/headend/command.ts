@@ -13,7 +13,7 @@ import type { StoredReading } from "./store.ts"
 
 export const help = `plomb headend --listen [HOST:]PORT --store DIR --key PEM --chain PEM --ca PEM [--crl PEM]...
               [--anchor PEM]... [--every SECONDS | --once] [--meter SERVERID] [--profile FROM..TO] [--timeout SECONDS]
-              [--answer SECONDS] [--ping SECONDS] [--json]
+              [--answer SECONDS] [--ping SECONDS] [--counter FILE] [--json]
 
 Accepts MUCs and concentrators over mutual TLS 1.3, pulls signed readings of their meters, takes what concentrators
 have collected, judges each reading and stores it as
@@ -23,6 +23,9 @@ kept apart in DIR/SERVERID/refused. A reading lost on the way is fetched again b
   --listen       where MUCs and concentrators connect (127.0.0.1 unless a host is named)
 ${tlsHelp}
                  (those of the institute's side go into the evidence)
+                 The same key signs the commands by which readings are asked for.
+  --counter FILE counter of the key's commands (default DIR/command-counter-KEY.json): whoever commands with
+                 the same key must use the same file
   --anchor PEM   certificate of the institute; without it no reading is called proof
   --every N      pull every meter each N seconds (default 60), but those that a concentrator collects from
   --once         pull every meter once and end: exit code 0 if all were proof
@@ -81,6 +84,7 @@ export async function run(args: string[]): Promise<number> {
             timeout: { type: "string" },
             answer: { type: "string" },
             ping: { type: "string" },
+            counter: { type: "string" },
             json: { type: "boolean" },
         },
     })
@@ -105,6 +109,7 @@ export async function run(args: string[]): Promise<number> {
     const headEnd = new HeadEnd({
         store: values.store,
         tls,
+        counter: values.counter,
         anchors,
         crls,
         timeoutMs,

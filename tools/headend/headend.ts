@@ -5,10 +5,11 @@ import { Role } from "../../firmware/core/x509-role.ts"
 import type { Evidence } from "../evidence/format.ts"
 import type { TlsSettings } from "../tls/settings.ts"
 import { acknowledge, type CollectedEntry, readCollected } from "./collected.ts"
+import { Commander, signerIn } from "./commander.ts"
 import type { PeerConnection } from "./connection.ts"
 import { crlsOf } from "./crls.ts"
 import { Hub, type KnownMeter } from "./hub.ts"
-import { chainRequest, inventoryRequest, listRequest, profileRequest } from "./requests.ts"
+import { chainRequest, inventoryRequest, listMessage, profileMessage } from "./requests.ts"
 import { ExchangeError, type Response, readResponse, treeValues } from "./responses.ts"
 import { EvidenceStore, type StoredReading } from "./store.ts"
 
@@ -16,8 +17,10 @@ import { EvidenceStore, type StoredReading } from "./store.ts"
 export interface HeadEndOptions {
     /** Folder of the evidence. */
     store: string
-    /** Mutual TLS 1.3 towards MUCs and concentrators. */
+    /** Mutual TLS 1.3 towards MUCs and concentrators. The same key signs the commands. */
     tls: TlsSettings
+    /** File of the key's command counter; in the folder of the evidence unless told. */
+    counter?: string
     /** PEM certificates of the institute. */
     anchors?: string[]
     /** The revocation lists of the day, PEM; asked for each reading, which gets those of its chain's issuers. */
@@ -67,12 +70,13 @@ function pemOf(der: Buffer): string {
  */
 export class HeadEnd extends EventEmitter {
     private readonly hub: Hub
+    private readonly commander: Commander
     private readonly store: EvidenceStore
-    private readonly options: Required<Omit<HeadEndOptions, "tls">>
+    private readonly options: Required<Omit<HeadEndOptions, "tls" | "counter">>
     private readonly standing = new Set<string>()
     private readonly recovering = new Set<string>()
 
-    constructor({ tls, ...options }: HeadEndOptions) {
+    constructor({ tls, counter, ...options }: HeadEndOptions) {
         super()
         this.options = {
             anchors: [],
@@ -89,6 +93,8 @@ export class HeadEnd extends EventEmitter {
         }
         this.store = new EvidenceStore(this.options.store, this.options.anchors)
         this.hub = new Hub({ ...this.options, tls, roles: [Role.muc, Role.concentrator] })
+        const signer = signerIn(this.options.store, tls, counter)
+        this.commander = new Commander(this.hub, signer)
         this.hub.on("concentrator", connection => void this.drain(connection))
         for (const event of ["muc", "gone", "log"]) this.hub.on(event, what => this.emit(event, what))
     }
@@ -115,7 +121,7 @@ export class HeadEnd extends EventEmitter {
 
     /** Asks the meter for a signed list made now, judges and stores it. Rejects with `ExchangeError` after the last attempt. */
     async pull(serverId: string): Promise<StoredReading> {
-        const stored = await this.collect(serverId, [0x0701], (id, meter) => listRequest(id, meter))
+        const stored = await this.collect(serverId, [0x0701], listMessage)
         await this.recover(stored)
         return stored
     }
@@ -127,7 +133,7 @@ export class HeadEnd extends EventEmitter {
         while (begin <= to) {
             try {
                 const start = begin
-                files.push(await this.collect(serverId, [0x0401], (id, meter) => profileRequest(id, meter, start, to)))
+                files.push(await this.collect(serverId, [0x0401], (id, meter) => profileMessage(id, meter, start, to)))
             } catch (error) {
                 // The range is used up: FE13 no entry in the range, FE11 no entry at all.
                 if (error instanceof ExchangeError && /fe1[13]/.test(error.message)) break
@@ -175,12 +181,12 @@ export class HeadEnd extends EventEmitter {
     private async collect(
         id: string,
         tags: number[],
-        build: (id: Buffer, meter: Buffer) => Buffer,
+        question: (id: Buffer, meter: Buffer) => Buffer,
     ): Promise<StoredReading> {
         const serverId = id.toLowerCase()
         // Before the reading, so that nothing stands between its arrival and the disk.
         const chain = this.store.chain(serverId) ?? (await this.fetchChain(serverId))
-        const { raw, request, muc } = await this.hub.ask(serverId, tags, build)
+        const { raw, request, muc } = await this.commander.ask(serverId, tags, question)
         return this.keep(serverId, chain, raw, request, muc)
     }
 
@@ -262,7 +268,8 @@ export class HeadEnd extends EventEmitter {
         try {
             const response = readResponse(raw)
             serverId = response.serverId.toString("hex")
-            if (response.file.messages.some(({ tag }) => tag === 0x0501)) {
+            const tags = response.file.messages.map(({ tag }) => tag)
+            if (tags.includes(0x0501) && !tags.includes(0x0701)) {
                 this.keepChain(serverId, response)
                 return undefined
             }
@@ -302,7 +309,7 @@ export class HeadEnd extends EventEmitter {
         for (let missing = from; missing < pagination; ++missing) {
             try {
                 const number = missing
-                await this.collect(serverId, [0x0701], (id, meter) => listRequest(id, meter, number))
+                await this.collect(serverId, [0x0701], (id, meter) => listMessage(id, meter, number))
             } catch (error) {
                 if (!(error instanceof ExchangeError)) throw error
                 this.log(`meter ${serverId} reading ${missing} cannot be fetched again: ${error.message}`)

@@ -1,3 +1,4 @@
+import { answerPath } from "../../firmware/core/sml-parameter.ts"
 import { messageName, readSmlFile, type SmlFile } from "../verify/sml-file.ts"
 import { anyList, listOf, octetsOf, SmlDamage, type SmlNode } from "../verify/sml-tlv.ts"
 
@@ -17,6 +18,8 @@ export class ExchangeError extends Error {
 
 /** SML attention numbers (last two octets) after which asking again may help: not reachable, busy. */
 const passing = new Set(["fe03", "fe07", "fe15"])
+/** The device has forgotten our certificate; the line repeated a command, or two of ours overtook each other. */
+const worthNewCommand = /^E(3541|3544)\b/
 
 /** A response file, read as far as a head-end must: who answered, and which request. */
 export interface Response {
@@ -69,7 +72,8 @@ export function readAttention({ file }: Response): { code: string; text: string 
 export function demandAnswer(response: Response, tags: number[]): void {
     const attention = readAttention(response)
     if (attention) {
-        const trouble = passing.has(attention.code) ? "not now" : "refused"
+        const again = passing.has(attention.code) || worthNewCommand.test(attention.text)
+        const trouble = again ? "not now" : "refused"
         throw new ExchangeError(trouble, `attention ${attention.code} ${attention.text}`.trim())
     }
     if (!response.file.messages.some(({ tag }) => tags.includes(tag)))
@@ -88,8 +92,14 @@ export interface TreeChild {
 export function treeChildren(response: Response): TreeChild[] {
     const { file } = response
     demandAnswer(response, [0x0501])
-    const { body } = file.messages.find(({ tag }) => tag === 0x0501)!
-    return guarded(() => childrenOf(file, listOf(body, 3, "GetProcParameter.Res")[2]))
+    return guarded(() => {
+        const trees = file.messages
+            .filter(({ tag }) => tag === 0x0501)
+            .map(({ body }) => listOf(body, 3, "GetProcParameter.Res")[2])
+        // A signed answer begins with the tree that names its command.
+        const nameOf = (tree: SmlNode) => octetsOf(file.payload, listOf(tree, 3, "Tree")[0], "parameterName")
+        return childrenOf(file, trees.find(tree => !nameOf(tree).equals(answerPath)) ?? trees[0])
+    })
 }
 
 function childrenOf(file: SmlFile, tree: SmlNode): TreeChild[] {

@@ -35,6 +35,7 @@ const issuerOf = new Map<Role, Role>([
     [Role.concentrator, Role.manufacturer],
     [Role.operator, Role.securityManagement],
     [Role.dataCollection, Role.securityManagement],
+    [Role.energyProvider, Role.securityManagement],
     [Role.securityManagement, Role.certificationAuthority],
     [Role.manufacturer, Role.certificationAuthority],
     [Role.directory, Role.certificationAuthority],

@@ -39,23 +39,30 @@ export function readTlsSettings(
     words: { key?: string; chain?: string; ca?: string; crl?: string[] },
     log: (line: string) => void,
 ): TlsSettings {
-    const read = (name: "key" | "chain" | "ca") => {
+    const pathOf = (name: "key" | "chain" | "ca") => {
         const path = words[name]
         if (!path) throw new UsageError(`--${name} PEM is needed: peers are known by their certificates`)
-        return textOf(path, `--${name}`)
+        return path
     }
-    const [key, chain, ca] = [read("key"), read("chain"), read("ca")]
-    for (const [text, name] of [
-        [chain, "--chain"],
-        [ca, "--ca"],
-    ])
-        if (splitPem(text, "CERTIFICATE").length === 0) throw new UsageError(`${name}: no certificate in it`)
+    const pair = readPair(pathOf("key"), pathOf("chain"), ["--key", "--chain"])
+    const ca = certificatesOf(pathOf("ca"), "--ca")
+    return { ...pair, ca, crls: crlReader(words.crl ?? [], log) }
+}
+
+/** Key and certificates of these files, PEM; `options` name them. Throws `UsageError` for what is unreadable or does not fit together. */
+export function readPair(
+    keyPath: string,
+    chainPath: string,
+    options: [key: string, chain: string],
+): { key: string; chain: string } {
+    const key = textOf(keyPath, options[0])
+    const chain = certificatesOf(chainPath, options[1])
     try {
         createSecureContext({ key, cert: chain })
     } catch (error) {
-        throw new UsageError(`--key and --chain do not belong together: ${(error as Error).message}`)
+        throw new UsageError(`${options.join(" and ")} do not belong together: ${(error as Error).message}`)
     }
-    return { key, chain, ca, crls: crlReader(words.crl ?? [], log) }
+    return { key, chain }
 }
 
 /**
@@ -84,6 +91,12 @@ export function hashOf(texts: readonly (string | Uint8Array)[]): string {
     const hash = createHash("sha256")
     for (const text of texts) hash.update(text)
     return hash.digest("hex")
+}
+
+function certificatesOf(path: string, option: string): string {
+    const text = textOf(path, option)
+    if (splitPem(text, "CERTIFICATE").length === 0) throw new UsageError(`${option}: no certificate in it`)
+    return text
 }
 
 function textOf(path: string, option: string): string {
