@@ -48,7 +48,9 @@ const shares: Record<"light" | "board", [Plug, number][]> = {
 }
 /** Light MUCs behind the concentrator; one more calls the head-end itself. */
 const behind = 3
-/** Longest that traffic may take to come back, in ms. A board waits for a silence, and for a directory that is dark. */
+/** Acknowledged readings on their way beyond which meters take their time: what a busy machine can not judge it is not sent. */
+const mostUnderWay = 40
+/** Longest that nothing at all arrives while traffic is to come back, in ms. A board waits for a silence, and for a directory that is dark. */
 const patienceMs = { light: 90_000, board: 240_000 }
 
 /** A meter as it is seen here: its newest list, and all that it has signed. */
@@ -151,7 +153,9 @@ export class PlugLane {
             }
             const { port } = lane.lines[i < behind ? 0 : 2]
             const pauses = { pauseMs: 200, longestPauseMs: 1500, silenceMs: 5000 }
-            lane.mucs.push(new LightMuc({ id: muc, tls, meters: [meter], port, answerMs: () => 5, ...pauses }))
+            lane.mucs.push(
+                new LightMuc({ id: muc, tls, meters: [meter], port, answerMs: () => lane.paceMs(), ...pauses }),
+            )
         }
         for (const muc of lane.mucs) muc.start()
         if (kind === "board") {
@@ -194,8 +198,13 @@ export class PlugLane {
         const failures: string[] = []
         for (const muc of this.mucs) muc.stop()
         await this.board?.close()
-        const until = Date.now() + patienceMs[this.kind]
-        while (this.missing().length > 0 && Date.now() < until) {
+        let until = 0
+        for (let least = Number.POSITIVE_INFINITY; this.missing().length > 0; ) {
+            if (this.missing().length < least) {
+                least = this.missing().length
+                until = Date.now() + patienceMs[this.kind]
+            }
+            if (Date.now() > until) break
             await sleep(200)
             this.look()
         }
@@ -258,15 +267,27 @@ export class PlugLane {
         if (pagination !== undefined) this.acknowledged.add(`${line.serverId} ${pagination}`)
     }
 
-    /** New readings of every meter must come into the store; what is wrong with those that came. */
+    /** How long a meter takes to answer. */
+    private paceMs(): number {
+        return this.missing().length > mostUnderWay ? 2000 : 5
+    }
+
+    /** New readings of every meter must come into the store, with all that were acknowledged; what did not. */
     private async back(): Promise<string[]> {
         const before = new Map(this.meters.map(({ serverId, pagination }) => [serverId, pagination]))
         const wanted = this.missing().filter(each => !this.late.has(each))
-        const until = Date.now() + patienceMs[this.kind]
+        let until = 0
+        let least = Number.POSITIVE_INFINITY
         for (;;) {
             this.look()
             const quiet = this.meters.filter(({ serverId }) => this.newest(serverId) <= before.get(serverId)!)
             const missing = wanted.filter(each => !this.arrived.has(each))
+            // As long as what is waited for becomes less it is under way.
+            const owed = quiet.reduce((sum, { serverId }) => sum - this.newest(serverId) + before.get(serverId)! + 1, 0)
+            if (owed + missing.length < least) {
+                least = owed + missing.length
+                until = Date.now() + patienceMs[this.kind]
+            }
             if (quiet.length + missing.length === 0) return []
             if (Date.now() > until) {
                 for (const each of missing) this.late.add(each)

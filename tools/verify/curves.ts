@@ -107,12 +107,28 @@ export interface SignatureResult {
     text: string
 }
 
+/** What was said last, by SHA-256 of key, octets and signature: every reading brings the same certificates and lists along. */
+const said = new Map<string, SignatureResult>()
+const mostSaid = 1000
+
 /** Verifies r | s over `signed` with node:crypto (OpenSSL) and with @noble/curves; holds only if both say so. */
 export function verifyBoth(key: PublicKey, signed: Buffer, signature: Buffer): SignatureResult {
     if ("refused" in key) return { holds: false, text: key.refused }
-    const { width, noble } = curves[key.curve]
+    const { width } = curves[key.curve]
     if (signature.length !== 2 * width)
         return { holds: false, text: `${signature.length} octets of signature, ${2 * width} expected` }
+    // Curve and signature have one length together, so nothing can move from one part into another.
+    const name = createHash("sha256").update(key.pem).update(signature).update(signed).digest("base64")
+    const known = said.get(name)
+    if (known) return known
+    const result = verifyAnew(key, signed, signature)
+    if (said.size >= mostSaid) said.clear()
+    said.set(name, result)
+    return result
+}
+
+function verifyAnew(key: Exclude<PublicKey, { refused: string }>, signed: Buffer, signature: Buffer): SignatureResult {
+    const { noble } = curves[key.curve]
     let byNode = false
     let byNoble = false
     try {
