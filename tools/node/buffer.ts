@@ -80,6 +80,15 @@ function fillAt(this: Buffer, offset: number, length: number, value: number): vo
 for (const [name, method] of Object.entries({ getAt, setAt, blitAt, fillAt }))
     Object.defineProperty(Buffer.prototype, name, { value: method, configurable: true })
 
+// `count` elements that are undefined put in before `index`, or so many taken out when negative.
+Object.defineProperty(Array.prototype, "insert", {
+    value(this: unknown[], index: number, count: number) {
+        if (count < 0) this.splice(index, -count)
+        else this.splice(index, 0, ...new Array(count).fill(undefined))
+    },
+    configurable: true,
+})
+
 Object.defineProperty(globalThis, "hex", {
     configurable: true,
     value: (parts: TemplateStringsArray) => {

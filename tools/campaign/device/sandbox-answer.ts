@@ -51,11 +51,11 @@ class BenchHost implements SandboxHost {
     }
 
     say(line: string): void {
-        if (this.said.length < 1500) this.said = this.said + line + "\n"
+        if (this.said.length < 4000) this.said = this.said + line + "\n"
     }
 
     log(line: string): void {
-        this.say("> " + line)
+        this.say(line)
     }
 
     call(index: number, a: any, b: any, c: any): any {
@@ -92,7 +92,7 @@ export function answer(request: Buffer): Buffer {
             host.parameters.blitAt(0, parameters, 0, 64)
             const image = cut(request, 4, request.length - 4)
             putCanary()
-            box = new Sandbox(image, host, { work: 20000, memory: request[1] * 256 })
+            box = new Sandbox(image, host, { work: 60000, memory: request[1] * 256 })
             putCanary()
             box.start()
         } else if (op === 1 && box) {
