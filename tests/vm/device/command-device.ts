@@ -3,7 +3,7 @@ import { type Caller, type CommandTrust, Gate } from "../../../firmware/core/com
 import { answerCommand } from "../../../firmware/core/command-answer"
 import { CRC_BAD } from "../../../firmware/core/crc16"
 import { type Crl, parseCrl } from "../../../firmware/core/crl"
-import { fail, PlombError } from "../../../firmware/core/errors"
+import { Code, fail, PlombError } from "../../../firmware/core/errors"
 import { Event, Logbook, none } from "../../../firmware/core/logbook"
 import { cut, join, numberBE, sameOctets, uintBE } from "../../../firmware/core/octets"
 import { signersSize } from "../../../firmware/core/signers"
@@ -135,6 +135,8 @@ export class CommandDevice {
                     throw e
                 }
             })
+            const requests = file.messages.length - (caller ? 3 : 2)
+            while (codes.length <= requests) codes.push(Code.NotTried)
             if (!caller) return join(codes.map(code => numberBE(2, code)))
             return join([
                 join(codes.map(code => numberBE(2, code))),
