@@ -264,9 +264,12 @@ export function judgeAct(
     const device = answer ? judgeAnswer(findings, answer, command, evidence, judgement, at) : []
     if (answer) judgeTime(findings, answer, evidence.receivedAt)
     const since = judgeSince(findings, [...device, ...signer], at.atSeconds, nowOf(judgement))
-    const acts = (command?.requests ?? []).map((request, i) => {
-        const outcome =
-            answer?.outcomes.find(each => each.transactionId.equals(request.transactionId)) ?? answer?.outcomes[i]
+    const outcomes = answer?.outcomes ?? []
+    const requests = command?.requests ?? []
+    // A profile is several answers to one request.
+    const byId = (id: Buffer) => outcomes.find(each => each.transactionId.equals(id))
+    const acts = requests.map((request, i) => {
+        const outcome = outcomes.length === requests.length ? outcomes[i] : byId(request.transactionId)
         return `${requestText(request)}: ${outcomeText(outcome)}`
     })
     const id = answer?.serverId.toString("hex").toUpperCase() ?? "unknown"

@@ -8,18 +8,21 @@ import { DerDamage } from "./der.ts"
 import { extract } from "./extract.ts"
 import { judge, maxInputOctets } from "./judge.ts"
 import { judgeSeries } from "./linkage.ts"
+import { judgeLogSeries } from "./logbook-series.ts"
 import { isProof, seriesText, verdictJson, verdictText } from "./text.ts"
 
 export const help = `plomb verify FILE... [--anchor PEM]... [--at TIME] [--key HEX|PEM] [--extract DIR] [--json]
 
 Judges stored readings offline and says, check by check, what is proved, what fails and what is not shown.
-FILE is an evidence file (*.evidence.json), an SML file (binary or hex), a SAFE transparency XML
+FILE is an evidence file (*.evidence.json; a reading, or a signed command and what the device answered), a
+logbook that \`plomb operator logbook --out\` exported (every entry, gap and truncation by number), an SML file (binary or hex), a SAFE transparency XML
 (EDL40, ISA-EDL-40P, OCMF) or an OCMF text. Several readings of one meter are also judged as a series:
 a removed, repeated or exchanged one shows by its number.
 
-  --anchor PEM   certificate file of the institute you trust; without it no chain ends anywhere
+  --anchor PEM   certificate file of the institute you trust; without it no chain ends anywhere. Commands and MUCs
+                 are judged up to the root of their CA: name that one too
   --at TIME      judge certificates and revocation as of this moment (ISO 8601 with zone) instead of
-                 the reading's own time and the day of receipt
+                 the reading's own time and the day of receipt. What has expired since does no harm, and is told
   --key KEY      judge by this bare key (hex X|Y or SubjectPublicKeyInfo, or a PEM file) instead of a chain:
                  a weaker verdict under its own name, as whose key it is rests on you
   --extract DIR  write reading.sml, signed.bin, signature.der, key.pem, chain.pem for other tools:
@@ -89,7 +92,8 @@ export async function run(args: string[]): Promise<number> {
     }
     const inputs = positionals.map(path => ({ path, octets: readInput(path) }))
     const verdicts = inputs.flatMap(({ path, octets }) => judge(path, octets, judgement))
-    const series = judgeSeries(verdicts)
+    const logs = verdicts.flatMap(({ log }) => log ?? [])
+    const series = [...judgeSeries(verdicts), ...judgeLogSeries(logs)]
     if (values.extract !== undefined) extract(values.extract, verdicts)
     if (values.json) console.log(JSON.stringify({ verdicts: verdicts.map(verdictJson), series }, null, 1))
     else console.log([...verdicts.map(verdictText), ...series.map(seriesText)].join("\n\n"))

@@ -1,3 +1,5 @@
+import type { JudgedLog } from "./logbook.ts"
+
 /** What one check came to. "not shown": nothing contradicts it, and nothing proves it. */
 export type Result = "proved" | "failed" | "not shown"
 
@@ -107,6 +109,8 @@ export interface Verdict {
     /** What the reading says, as text, e.g. meter, time, pagination, 1-0:1.8.0. */
     reading: Record<string, string>
     proof?: SignedOctets
+    /** An exported logbook as far as it could be read. */
+    log?: JudgedLog
     /** Facts that checks between several readings need. */
     link?: Link
 }

@@ -2,6 +2,8 @@ import { judgeTelegram } from "./edl40.ts"
 import { judgeEvidence, judgeEvidenceText } from "./evidence.ts"
 import { Findings, type Verdict } from "./findings.ts"
 import type { Judgement } from "./item.ts"
+import { judgeLogbookText } from "./logbook.ts"
+import { isLogbookText } from "./logbook-file.ts"
 import { judgeOcmf } from "./ocmf.ts"
 import { bareVerdict, judgeXml } from "./safe-xml.ts"
 
@@ -35,6 +37,7 @@ export function judge(source: string, octets: Buffer, judgement: Judgement): Ver
             .toString("utf8")
             .replace(/^\ufeff/, "")
             .trim()
+        if (text[0] === "{" && isLogbookText(text)) return [judgeLogbookText(source, text, judgement)]
         if (text[0] === "{") return judgeEvidenceText(source, text, judgement)
         if (text[0] === "<") return judgeXml(source, text, judgement.key)
         if (text.startsWith("OCMF|"))
@@ -49,7 +52,7 @@ export function judge(source: string, octets: Buffer, judgement: Judgement): Ver
             : octets.length
               ? `a file that begins ${head}`
               : "an empty file"
-    const expected = "an evidence file, SAFE XML, OCMF text, or an SML file"
+    const expected = "an evidence file, an exported logbook, SAFE XML, OCMF text, or an SML file"
     findings.failed("kind of file", "plomb verify", "file", expected, came)
     const statement = `This is not proof: it is none of the files this program judges (expected ${expected}, came ${came}).`
     return [{ source, kind: "unknown", name: "not proof", statement, findings: findings.list, reading: {} }]
