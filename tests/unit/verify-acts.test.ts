@@ -19,7 +19,7 @@ import { type Evidence, evidenceText, parseEvidence } from "../../tools/evidence
 import { initPki } from "../../tools/pki/init.ts"
 import { issueWithKey } from "../../tools/pki/issue.ts"
 import { renew } from "../../tools/pki/renew.ts"
-import { revoke } from "../../tools/pki/revoke.ts"
+import { renewCrls, revoke } from "../../tools/pki/revoke.ts"
 import { readAnswer } from "../../tools/verify/answer-file.ts"
 import { splitPem } from "../../tools/verify/certificate.ts"
 import type { Verdict } from "../../tools/verify/findings.ts"
@@ -171,6 +171,8 @@ describe("A signed command and its signed answer", () => {
         const receivedAt = new Date(later.getTime() + 1000).toISOString()
         expect(open(judged({ ...bob, crls: lists(), receivedAt }))).toEqual([])
         expect(open(judged({ ...carla, crls: lists(), receivedAt }))).toEqual(["revocation"])
+        // Lists of the present moment again.
+        await renewCrls(pki)
     })
 
     it("around a reading are judged with it", () => {
