@@ -45,11 +45,13 @@ describe("a bench report", () => {
     })
 })
 
-test("plomb bench lists its scenarios, and knows no others", async () => {
+test("plomb bench --list has the use cases in the order of the paper's chapter 5, and bench knows no others", async () => {
     const out = vi.spyOn(console, "log").mockImplementation(() => {})
     const err = vi.spyOn(console, "error").mockImplementation(() => {})
-    expect(await main(["bench"])).toBe(0)
-    expect(out.mock.calls.flat().join("\n")).toContain("tls-interop")
+    expect(await main(["bench", "--list"])).toBe(0)
+    const names = out.mock.calls.flat().map(line => `${line}`.trim().split(" ")[0])
+    expect(names.slice(0, 5)).toEqual(["reading", "maintenance", "replacement", "provider-change", "provider-refuses"])
+    expect(names).toContain("tls-interop")
     expect(await main(["bench", "nothing"])).toBe(2)
     expect(err.mock.calls.flat().join("\n")).toContain("tls-interop")
     vi.restoreAllMocks()

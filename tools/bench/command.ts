@@ -1,15 +1,16 @@
 import { readArgs, UsageError } from "../cli/usage.ts"
-import { passed, reportText } from "./report.ts"
-import { scenarios } from "./scenarios.ts"
+import { expected, type Matrix, passed, type Report, reportText, unexpected } from "./report.ts"
+import { type Scenario, scenarios } from "./scenarios.ts"
 
-export const help = `plomb bench [NAME|all] [--json]
+export const help = `plomb bench [NAME|all] [--list] [--json]
 
-Without a name: the scenarios there are. With one: runs it and prints what came of each trial; "NO:" marks what should
-not have come out so, and the exit code is 1.
+Without a name: plays the use cases of the paper's chapter 5 on the running images and prints their matrix. With one: runs it
+and prints what came of each trial; "NO:" marks what should not have come out so, and the exit code is 1.
 
-${scenarios.map(each => `  ${each.name.padEnd(16)} ${each.purpose}`).join("\n")}
+${scenarios.map(each => `  ${each.name.padEnd(17)} ${each.purpose}`).join("\n")}
 
-  --json   the same for machines, and nothing else, on standard output
+  --list     the scenarios there are, and nothing is run
+  --json     the same for machines, and nothing else, on standard output
 
 Trials that need a program which is not installed are "not run"; with PLOMB_INSIST=1 that fails too.`
 
@@ -18,29 +19,75 @@ export async function run(args: string[]): Promise<number> {
     const { values, positionals } = readArgs({
         args,
         allowPositionals: true,
-        options: { json: { type: "boolean", default: false } },
+        options: {
+            json: { type: "boolean", default: false },
+            list: { type: "boolean", default: false },
+        },
     })
     const [name, more] = positionals
     if (more !== undefined) throw new UsageError("one scenario, or all")
-    if (name === undefined) {
+    if (values.list) {
         if (values.json)
-            console.log(JSON.stringify(scenarios.map(each => ({ name: each.name, purpose: each.purpose }))))
-        else for (const each of scenarios) console.log(`  ${each.name.padEnd(16)} ${each.purpose}`)
+            console.log(JSON.stringify(scenarios.map(({ name, purpose, useCase }) => ({ name, purpose, useCase }))))
+        else for (const each of scenarios) console.log(`  ${each.name.padEnd(17)} ${each.purpose}`)
         return 0
     }
-    const chosen = scenarios.filter(each => name === "all" || each.name === name)
+    const chosen = scenarios.filter(each =>
+        name === undefined ? each.useCase !== undefined : name === "all" || each.name === name,
+    )
     if (chosen.length === 0)
         throw new UsageError(`there is no scenario "${name}": ${scenarios.map(each => each.name).join(", ")}`)
     const insist = process.env.PLOMB_INSIST === "1"
-    const results: object[] = []
-    let failed = false
+    const results: Result[] = []
     for (const scenario of chosen) {
-        const report = await (await scenario.load()).run()
+        const began = Date.now()
+        const report = await reportOf(scenario, name === undefined)
         const good = passed(report, insist)
-        failed ||= !good
-        if (values.json) results.push({ name: scenario.name, passed: good, ...report })
-        else console.log(`${reportText(report)}\n${scenario.name}: ${good ? "passed" : "FAILED"}`)
+        results.push({ scenario, report, good, seconds: (Date.now() - began) / 1000 })
+        if (!values.json && (name !== undefined || !good))
+            console.log(`${reportText(report)}\n${scenario.name}: ${good ? "passed" : "FAILED"}`)
     }
-    if (values.json) console.log(JSON.stringify(name === "all" ? results : results[0], undefined, 1))
-    return failed ? 1 : 0
+    const objects = results.map(({ scenario, report, good }) => ({ name: scenario.name, passed: good, ...report }))
+    if (values.json)
+        console.log(JSON.stringify(name === "all" || name === undefined ? objects : objects[0], undefined, 1))
+    else if (name === undefined) console.log(reportText({ matrices: [useCases(results)], notes: [] }))
+    return results.every(({ good }) => good) ? 0 : 1
+}
+
+interface Result {
+    scenario: Scenario
+    report: Report
+    good: boolean
+    seconds: number
+}
+
+/** Of many, one that breaks off is one that failed; the others still run. */
+async function reportOf(scenario: Scenario, many: boolean): Promise<Report> {
+    const { run } = await scenario.load()
+    if (!many) return run()
+    try {
+        return await run()
+    } catch (error) {
+        const why = (error as Error).message
+        const rows = [{ names: [scenario.name], cells: [unexpected("broken off", why)] }]
+        return { matrices: [{ title: scenario.purpose, head: ["use case", "came"], rows }], notes: [] }
+    }
+}
+
+/** One row a use case: did its success path work, was refused what must be? */
+function useCases(results: Result[]): Matrix {
+    const rows = results.map(({ scenario, report, good, seconds }) => {
+        const { successes = 0, refusals = 0 } = report.counts ?? {}
+        const why = `see plomb bench ${scenario.name}`
+        const cell = (text: string) => (good ? expected(text) : unexpected(text, why))
+        return {
+            names: [scenario.useCase ?? "", scenario.name],
+            cells: [
+                cell(`${successes} steps as told`),
+                cell(`${refusals} refused`),
+                expected(`${seconds.toFixed(1)} s`),
+            ],
+        }
+    })
+    return { title: "Use cases", head: ["use case", "scenario", "success path", "refusals", "took"], rows }
 }

@@ -21,6 +21,8 @@ export interface Report {
     matrices: Matrix[]
     /** Versions, figures and what is left out, a sentence each. */
     notes: string[]
+    /** Of a use case: steps that must work, and attempts that must not. */
+    counts?: { successes: number; refusals: number }
 }
 
 /** A trial that came out as it must. */

@@ -5,7 +5,7 @@ import { Role } from "../../firmware/core/x509-role.ts"
 import { TlsListener } from "../tls/server.ts"
 import { partyTls } from "./parties.ts"
 
-/** The other end of a MUC's uplink, as the operator of a PKI folder: sends what it is told and keeps the files that come. */
+/** The other end of a MUC's uplink, as an operator of a PKI folder: sends what it is told and keeps the files that come. */
 export class UplinkPeer {
     /** All files heard since the last `ask`, the oldest first. */
     readonly files: Buffer[] = []
@@ -14,11 +14,15 @@ export class UplinkPeer {
     port = 0
     private listener: TlsListener | undefined
 
-    constructor(private readonly pki: string) {}
+    /** `party`: who it is on TLS, a folder of the PKI. */
+    constructor(
+        private readonly pki: string,
+        private readonly party = "operator",
+    ) {}
 
     async listen(port = 0): Promise<void> {
         const listener = new TlsListener({
-            settings: partyTls(this.pki, "operator"),
+            settings: partyTls(this.pki, this.party),
             roles: [Role.muc],
             onPeer: socket => this.take(socket),
             log: () => {},

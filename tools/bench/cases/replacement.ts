@@ -1,0 +1,140 @@
+import { join } from "node:path"
+import { Code } from "../../../firmware/core/errors.ts"
+import { erasePath } from "../../../firmware/core/sml-parameter.ts"
+import { ModelSource } from "../../calibrate/boards.ts"
+import { calibrateMeter } from "../../calibrate/station.ts"
+import { quietJob } from "../../desk/calibrated.ts"
+import { Desk } from "../../desk/desk.ts"
+import { revoke } from "../../pki/revoke.ts"
+import { certificatesOf, memoriesOf } from "../memories.ts"
+import type { Report } from "../report.ts"
+import { scan } from "../scan.ts"
+import { onStage } from "./on-stage.ts"
+import { list, profile, set } from "./requests.ts"
+import type { Person, Stage } from "./stage.ts"
+
+const yes = Buffer.of(0)
+/** Registers, and all that was signed (firmware/meter/layout.ts). */
+const readings: [name: string, from: number, to: number][] = [
+    ["registers", 0x01000, 0x02000],
+    ["signed lists", 0x04000, 0x06000],
+    ["load profile", 0x06000, 0x0e000],
+]
+
+/**
+ * "If a metering device has to be replaced, the memory is completely erased internally, and a new installation is performed as described in
+ * chap. 4.1 and 4.3."
+ */
+export function run(): Promise<Report> {
+    return onStage("Replacement and repair of metering devices", async (stage, story) => {
+        const { meter } = stage
+        const authority = stage.person("calibration-authority")
+        const fitter = await stage.certify("local-operator", "fitter")
+        const operator = await stage.certify("operator", "operator")
+        // The order has no room beside a certificate: the meter gets to know the fitter first.
+        story.done(operator, "reads once more", await stage.tell(operator, meter, [list(), profile()].slice(0, 1)))
+        story.refused(
+            fitter,
+            "erases without an order",
+            await stage.tell(fitter, meter, [set(erasePath, yes)]),
+            Code.CommandForm,
+            Code.SmlLength,
+            Code.SmlTruncated,
+        )
+        const own = stage.write(fitter, meter, [set(erasePath, yes)], { brief: true })
+        story.refused(
+            fitter,
+            "erases with an order of his own",
+            await stage.tell(fitter, meter, [set(erasePath, own)], { brief: true }),
+            Code.FunctionDenied,
+            Code.RoleMismatch,
+            Code.CommandForm,
+            Code.ChainIssuer,
+        )
+        const elsewhere = orderOf(stage, authority, { target: Buffer.from("0a01504c4201000000ff", "hex") })
+        story.refused(
+            fitter,
+            "erases with the order for another meter",
+            await stage.tell(fitter, meter, [set(erasePath, elsewhere)], { brief: true }),
+            Code.CommandTarget,
+        )
+        const late = orderOf(stage, authority, { from: -7200, to: -3600 })
+        story.refused(
+            fitter,
+            "erases with an order of yesterday",
+            await stage.tell(fitter, meter, [set(erasePath, late)], { brief: true }),
+            Code.CommandExpired,
+        )
+        await stage.tell(operator, meter, [list()], { brief: true })
+        story.refused(
+            operator,
+            "erases with the right order",
+            await stage.tell(operator, meter, [set(erasePath, orderOf(stage, authority))], { brief: true }),
+            Code.FunctionDenied,
+        )
+        story.refused(
+            "the authority",
+            "erases alone",
+            await stage.tell(authority, meter, [set(erasePath, yes)], { brief: true }),
+            Code.FunctionDenied,
+        )
+
+        const keyBefore = keyOf(stage)
+        await stage.tell(fitter, meter, [list()])
+        const erased = await stage.tell(fitter, meter, [set(erasePath, orderOf(stage, authority))], { brief: true })
+        story.shows(fitter.name, "erases with the authority's order", "done", erased.text)
+        await stage.desk.world.runFor(5000)
+        const left = scan(meter.bench.fram.memory, certificatesOf(stage.pki), [{ name: "key", octets: keyBefore }])
+        const found = left.map(({ kind, name }) => `${kind} ${name}`).join(", ") || "none"
+        story.shows("FRAM", "certificates, lists and keys in it", "none", found)
+        for (const [name, from, to] of readings) {
+            const octets = meter.bench.fram.memory.subarray(from, to)
+            const count = octets.filter(octet => octet !== 0 && octet !== 0xff).length
+            story.shows("FRAM", `octets of ${name} in it`, "0", `${count}`)
+        }
+        story.shows("secure element", "the key that signed", "gone", keyOf(stage).equals(keyBefore) ? "there" : "gone")
+        story.refused(
+            operator,
+            "reads the erased meter",
+            await stage.tell(operator, meter, [list()]),
+            Code.ChainIssuer,
+            Code.SignerUnknown,
+            Code.ChainKeyId,
+            Code.KeyAbsent,
+            Code.NotSigned,
+        )
+        const verdict = await installedAnew(stage)
+        story.shows("calibration station", "calibrates and certifies it anew; the first reading is", "proof", verdict)
+    })
+}
+
+function orderOf(stage: Stage, authority: Person, manner = {}): Buffer {
+    return stage.write(authority, stage.meter, [set(erasePath, yes)], { ...manner, brief: true })
+}
+
+/** The private key in the signing slot, as only the model can show it. */
+function keyOf(stage: Stage): Buffer {
+    return Buffer.from(memoriesOf(stage.meter.bench).keySlots[0]).subarray(4, 36)
+}
+
+/** A calibration as any other, of the same board with what its parts keep. */
+async function installedAnew(stage: Stage): Promise<string> {
+    const { desk, pki, meter } = stage
+    const serial = desk.meters[0].serial
+    await stage.uplink?.close()
+    await desk.close()
+    await revoke(pki, join(pki, "meters", meter.id.toString("hex"), "cert.pem"), "cessationOfOperation")
+    const source = new ModelSource()
+    const station = await Desk.open({ serials: [serial], state: join(stage.folder, "state"), load: source })
+    await station.start()
+    const { bus, meter: board } = await station.calibrationLink()
+    try {
+        await calibrateMeter(quietJob(board, serial, source, pki))
+        return "proof"
+    } catch (error) {
+        return (error as Error).message
+    } finally {
+        bus.dispose()
+        await station.close()
+    }
+}
