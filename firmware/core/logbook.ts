@@ -104,7 +104,11 @@ export class Logbook {
         this.ring = new RecordRing(store, at, count, logEntrySize)
         this.counts = new SwitchedRecord(store, at + count * (logEntrySize + 8), countsSize)
         const newest = this.ring.newest
-        if (newest > count) this.first = newest - count + 1
+        if (newest >= count) {
+            this.first = newest - count + 1
+            // Power went while an entry was taking its place.
+            if (!this.ring.read(this.first)) this.first += 1
+        }
         for (let number = this.first; number <= newest; ++number) {
             const entry = this.ring.read(number)
             if (entry) this.note(entry)
