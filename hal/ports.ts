@@ -139,10 +139,12 @@ export interface KeyCustody {
 
 /** Ephemeral Diffie-Hellman on P-256 (SP 800-56A 6.1.2.2). One agreement at a time; a private key serves once. */
 export interface KeyAgreement {
+    /** Makes the pair for the next `begin` where none waits, so that nobody need wait then; what is left of one that served is destroyed. */
+    prepare(): void
     /** A new key pair, in place of one begun before; answers its public key X|Y, 64 octets. */
     begin(): Buffer
     /**
-     * X of the shared point with `peer` (X|Y), 32 octets; the private key is destroyed. Throws `BadPublicKey` where `peer`
+     * X of the shared point with `peer` (X|Y), 32 octets; the pair serves no more. Throws `BadPublicKey` where `peer`
      * is no point of the curve, `KeyAbsent` without a `begin`.
      */
     agree(peer: Buffer): Buffer

@@ -48,6 +48,7 @@ export class MucTrust implements PeerTrust {
             anchors: [root],
             atSeconds: now,
             crls,
+            crlsProved: true,
             crlRequired: !this.toDirectory,
             crlMayBeStale: this.toDirectory,
             keyUsage: digitalSignature,

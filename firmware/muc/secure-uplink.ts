@@ -84,6 +84,7 @@ export class SecureUplink implements Uplink, PeerTrust {
             sessions: this.sessions,
             recordLimit,
         })
+        this.agreement.prepare()
         this.transport.connect(host, port, timeoutMs)
         this.connection = connection
         try {
@@ -96,6 +97,8 @@ export class SecureUplink implements Uplink, PeerTrust {
                 if (octets === undefined) fail(Code.LinkTimeout, -1, "the end of a handshake", "none")
                 this.take(connection, octets)
             }
+            // In place of the key that was used, while the head-end has other things to do.
+            this.agreement.prepare()
         } catch (e: any) {
             this.close()
             throw e

@@ -17,6 +17,8 @@ import { noon, party, read, type TestParty, type TestPartyOptions } from "./cert
 export class TestAgreement implements KeyAgreement {
     private key: Buffer = Buffer.alloc(0)
 
+    prepare(): void {}
+
     begin(): Buffer {
         const pair = generateKeyP256()
         this.key = pair.privateKey

@@ -65,6 +65,20 @@ describe.each<[string, () => KeyAgreement]>([
         expect(new Set(keys.map(key => key.toString("hex"))).size).toBe(3)
     })
 
+    it("has its pair ready where it was prepared, which serves as any other and once", () => {
+        const agreement = make()
+        const peer = other()
+        agreement.prepare()
+        expect(codeThrown(() => agreement.agree(peer.publicKey))).toBe("KeyAbsent")
+        const own = agreement.begin()
+        expect(agreement.agree(peer.publicKey)).toEqual(peer.secret(own))
+        agreement.prepare()
+        agreement.prepare()
+        const next = agreement.begin()
+        expect(next).not.toEqual(own)
+        expect(agreement.agree(peer.publicKey)).toEqual(peer.secret(next))
+    })
+
     it("serves once a pair, and not before one", () => {
         const agreement = make()
         const peer = other().publicKey
@@ -119,16 +133,17 @@ describe("Key agreement in the element", () => {
         expect(codeThrown(() => agreement.agree(other().publicKey))).toBe("ElementExecution")
     })
 
-    it("leaves no key behind that could open the session again", () => {
+    it("leaves no key behind that could open the session again once the next is prepared", () => {
         const { custody, agreement } = sealed()
         const peer = other()
         const own = agreement.begin()
         const secret = agreement.agree(peer.publicKey)
+        agreement.prepare()
         expect(custody.part.genKey(1, false)).not.toEqual(own)
         expect(custody.part.ecdh(1, peer.publicKey)).not.toEqual(secret)
     })
 
-    it("makes one key a session, however many sessions", () => {
+    it("makes one key a session, and none while it lasts where the next was prepared", () => {
         const { bus, agreement } = sealed()
         let made = 0
         const transfer = bus.transfer.bind(bus)
@@ -136,9 +151,13 @@ describe("Key agreement in the element", () => {
             if (address === 0x60 && write[0] === 3 && write[2] === 0x40 && write[3] === 4) ++made
             return transfer(address, write, length)
         }
+        agreement.prepare()
         for (let i = 0; i < 4; ++i) {
+            const before = made
             agreement.begin()
             agreement.agree(other().publicKey)
+            expect(made).toBe(before)
+            agreement.prepare()
         }
         expect(made).toBe(5)
     })

@@ -2,6 +2,7 @@ import { beforeAll, describe, expect, test } from "vitest"
 import { parseCrl } from "../../firmware/core/crl"
 import { Code } from "../../firmware/core/errors"
 import { HeldState, readItem } from "../../firmware/core/inventory"
+import { installPlatform, platform } from "../../firmware/core/platform"
 import { parseCertificate } from "../../firmware/core/x509"
 import { Role } from "../../firmware/core/x509-role"
 import type { MucClock } from "../../firmware/muc/clock"
@@ -226,6 +227,25 @@ describe("revocation lists", () => {
             more: [roleOf(Role.concentrator)],
         })
         expect(bench.until([short, maker])).toBe(noon + 60)
+    })
+
+    test("cost no signature when a peer is judged, since each was proved when it came", async () => {
+        const bench = await Bench.full()
+        const machine = platform()
+        let signatures = 0
+        installPlatform({
+            ...machine,
+            verifyP256: (...words) => {
+                ++signatures
+                return machine.verifyP256(...words)
+            },
+        })
+        try {
+            expect(bench.judge([concentrator, maker])).toBe("none")
+        } finally {
+            installPlatform(machine)
+        }
+        expect(signatures).toBe(2)
     })
 
     test("come and count up the version, by which former judgements are dropped", async () => {
