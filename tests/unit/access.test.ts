@@ -1,69 +1,10 @@
 import { describe, expect, it } from "vitest"
 import { AccessTable, accessTableSize, Fn } from "../../firmware/core/access"
 import { Role } from "../../firmware/core/x509-role"
+import { design, roles, versionEditors } from "../helpers/access-design.ts"
 import { codeThrown } from "../helpers/errors.ts"
 import { Cut, MemoryStore } from "../helpers/memory-store.ts"
 
-/** The tables as the design has them, by the initials of the roles. */
-const initials: Record<string, Role> = {
-    I: Role.institute,
-    C: Role.calibrationAuthority,
-    M: Role.manufacturer,
-    S: Role.securityManagement,
-    O: Role.operator,
-    D: Role.dataCollection,
-    E: Role.energyProvider,
-    L: Role.localOperator,
-    U: Role.customer,
-    N: Role.indicator,
-}
-const all = "I C M S O D E L U N"
-// function | at delivery | fixed | ceiling | editor
-const design = `
-readCurrent                | S O D E U N | -         | ${all}  | S
-readProfile                | S O D E U   | -         | ${all}  | S
-setTime                    | I C         | I C       | I C L   | I
-setMeteringParameters      | I C         | I C       | I C L   | I
-calibrate                  | I C         | I C       | I C L   | I
-readMetrologicalLogbook    | I C         | I C       | I C L   | I
-resetMetrologicalLogbook   | I           | I         | I C     | I
-installMetrologicalSoftware| O           | -         | O S     | I
-readSoftware               | I C M S O   | I C M S O | ${all}  | I
-setParameters              | M S O L     | -         | M S O L | S O
-readLogbook                | M S O L     | -         | M S O L | S O
-resetLogbook               | M S         | -         | M S O L | S O
-installSoftware            | M S O       | -         | M S O L | S O
-setAccess                  | I S         | I S       | I S O   | S
-setKeys                    | S           | -         | M S O L | S O
-setAddresses               | S O         | -         | M S O L | S O
-changeProvider             | S           | -         | S       | S
-deleteProvider             | M           | M         | M       | S
-erase                      | L           | L         | L       | I
-rolloverKey                | C           | C         | C       | I
-relay                      | S O L I C M | I C M     | S O L I C M | S O
-`
-    .trim()
-    .split("\n")
-    .map(line => {
-        const [name, ...sets] = line.split("|").map(each => each.trim())
-        const [delivery, fixed, ceiling, editors] = sets.map(
-            set => new Set(set === "-" ? [] : set.split(" ").map(each => initials[each])),
-        )
-        return { fn: Fn[name as keyof typeof Fn] as Fn, name, delivery, fixed, ceiling, editors }
-    })
-const versionEditors: Record<string, string> = {
-    I: "I",
-    C: "I",
-    M: "",
-    S: "S",
-    O: "S",
-    D: "S",
-    E: "S",
-    L: "I S",
-    U: "S",
-    N: "S",
-}
-const roles = Object.values(initials)
 const versionsAt = 46
 
 function fresh() {
@@ -123,11 +64,10 @@ describe("access table", () => {
     })
 
     it("each raised version by each role is taken or refused as its editors have it", () => {
-        for (const [initial, editors] of Object.entries(versionEditors))
+        for (const [role, editors] of versionEditors.entries())
             for (const by of roles) {
                 const { table } = fresh()
-                const role = initials[initial]
-                const may = editors.split(" ").some(each => initials[each] === by)
+                const may = editors.has(by)
                 const octets = next(table, each => each.writeUInt32BE(2, versionsAt + 4 * role))
                 expect(codeThrown(() => table.replace(octets, by, 2))).toBe(may ? "none" : "AccessEditor")
                 expect(table.leastVersion(role)).toBe(may ? 2 : 1)
