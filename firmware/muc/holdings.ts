@@ -4,7 +4,7 @@ import type { Store } from "../core/store"
 import { TrustStore } from "../core/trust-store"
 import { type Certificate, parseCertificate } from "../core/x509"
 import { CrlStore } from "./crl-store"
-import { TrustSlot, trustAt, trustSlotSize, trustSlots } from "./layout"
+import { judgementSize, judgements, judgementsAt, TrustSlot, trustAt, trustSlotSize, trustSlots } from "./layout"
 
 /** Kind in the inventory of what each trust slot holds. */
 const kinds = hex`01 04 06 03 05`
@@ -13,12 +13,15 @@ const kinds = hex`01 04 06 03 05`
 export class Holdings {
     readonly trust: TrustStore
     readonly lists: CrlStore
+    /** What `MucTrust` last found; gone before anything changes that it was found by. */
+    readonly judgements: TrustStore
     /** Counts up whenever a list or a certificate has come: judgements made before do not hold. */
     version = 1
 
     constructor(store: Store) {
         this.trust = new TrustStore(store, trustAt, trustSlotSize, trustSlots)
         this.lists = new CrlStore(store)
+        this.judgements = new TrustStore(store, judgementsAt, judgementSize, judgements)
     }
 
     /** The certificate in `slot`, revoked or not. */
@@ -61,16 +64,21 @@ export class Holdings {
 
     /** Keeps the provider's certificate, which is proved, in the slot that had none in force. */
     takeProvider(der: Buffer): void {
+        this.change()
         const former = this.certificate(TrustSlot.SecurityManagement)
         this.trust.writePart(TrustSlot.SecurityManagement, 0, der)
         this.trust.close(TrustSlot.SecurityManagement, der.length)
         if (former) this.lists.forget(former.subjectKeyId)
-        ++this.version
     }
 
     /** Keeps a list that is proved, as `CrlStore.put`. */
     takeList(crl: Crl): void {
+        this.change()
         this.lists.put(crl)
+    }
+
+    private change(): void {
         ++this.version
+        for (let slot = 0; slot < judgements; ++slot) this.judgements.writePart(slot, 0, Buffer.alloc(0))
     }
 }

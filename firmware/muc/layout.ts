@@ -32,3 +32,8 @@ export const symmetricKeysAt = 0x08000
 export const crlsAt = 0x09000
 export const crlSlotSize = 0x1000
 export const crlSlots = 6
+
+/** The last judgement over a peer of the uplink, and over the directory. */
+export const judgementsAt = 0x0f000
+export const judgementSize = 0x40
+export const judgements = 2

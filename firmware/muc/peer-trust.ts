@@ -1,7 +1,8 @@
 import { verifyChain } from "../core/chain"
 import type { Crl } from "../core/crl"
 import { Code, fail } from "../core/errors"
-import { sameOctets } from "../core/octets"
+import { cut, sameOctets } from "../core/octets"
+import { platform } from "../core/platform"
 import { type Certificate, digitalSignature } from "../core/x509"
 import { Role, readRole } from "../core/x509-role"
 import type { PeerTrust } from "../tls/config"
@@ -28,8 +29,29 @@ export class MucTrust implements PeerTrust {
         return this.clock.nowSeconds()
     }
 
+    /**
+     * A chain that was found good stays so, over restarts too, until the first of its certificates or lists ends or anything held changes.
+     * Who could write this into the FRAM could as well write another CA root there.
+     */
     check(chain: Certificate[]): number {
         const now = this.nowSeconds()
+        const judgements = this.holdings.judgements
+        const slot = this.toDirectory ? 1 : 0
+        const hash = platform().sha256(chain.map(each => each.der))
+        const kept = judgements.read(slot)
+        if (kept && sameOctets(cut(kept, 0, 32), hash) && now >= kept.getAt(32, "u32") && now <= kept.getAt(36, "u32"))
+            return kept.getAt(36, "u32")
+        const until = this.judge(chain, now)
+        const record = Buffer.alloc(40)
+        record.blitAt(0, hash, 0, 32)
+        record.setAt(32, "u32", now)
+        record.setAt(36, "u32", until)
+        judgements.writePart(slot, 0, record)
+        judgements.close(slot, 40)
+        return until
+    }
+
+    private judge(chain: Certificate[], now: number): number {
         const root = this.holdings.certificate(TrustSlot.CaRoot)
         if (!root) fail(Code.CertificateMissing, -1, "the CA root", "none")
         const crls: Crl[] = []

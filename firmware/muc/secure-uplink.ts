@@ -7,7 +7,6 @@ import type { Certificate } from "../core/x509"
 import { TlsClient } from "../tls/client"
 import type { PeerTrust, Suite, TlsIdentity } from "../tls/config"
 import { SessionMemory } from "../tls/sessions"
-import { TrustCache } from "../tls/trust-cache"
 import type { Holdings } from "./holdings"
 import { TrustSlot } from "./layout"
 
@@ -36,8 +35,7 @@ export class SecureUplink implements Uplink, PeerTrust {
     heardAt = 0
     private connection: TlsClient | undefined
     private untilSeconds = 0
-    /** Judgements and sessions, good for as long as nothing new has come to judge by. */
-    private readonly trust: TrustCache
+    /** Sessions, good for as long as nothing new has come to judge by. */
     private readonly sessions = new SessionMemory(1)
     private version = 0
 
@@ -46,10 +44,8 @@ export class SecureUplink implements Uplink, PeerTrust {
         private readonly holdings: Holdings,
         private readonly custody: KeyCustody,
         private readonly agreement: KeyAgreement,
-        trust: PeerTrust,
-    ) {
-        this.trust = new TrustCache(trust, 2)
-    }
+        private readonly trust: PeerTrust,
+    ) {}
 
     /** Was the last handshake a resumption: without certificate and signature? */
     resumed(): boolean {
@@ -60,7 +56,7 @@ export class SecureUplink implements Uplink, PeerTrust {
         return this.trust.nowSeconds()
     }
 
-    /** What the connection asks: the judgement, remembered for as long as connection and sessions live. */
+    /** What the connection asks: the judgement, remembered for as long as the connection lives. */
     check(chain: Certificate[]): number {
         this.untilSeconds = this.trust.check(chain)
         return this.untilSeconds
@@ -71,7 +67,6 @@ export class SecureUplink implements Uplink, PeerTrust {
         this.nowSeconds()
         if (this.version !== this.holdings.version) {
             this.version = this.holdings.version
-            this.trust.drop()
             this.sessions.clear()
         }
         const connection = new TlsClient({

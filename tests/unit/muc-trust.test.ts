@@ -97,6 +97,25 @@ class Bench {
     }
 }
 
+/** Signatures verified meanwhile. */
+function signaturesOf(work: () => void): number {
+    const machine = platform()
+    let signatures = 0
+    installPlatform({
+        ...machine,
+        verifyP256: (...words) => {
+            ++signatures
+            return machine.verifyP256(...words)
+        },
+    })
+    try {
+        work()
+    } finally {
+        installPlatform(machine)
+    }
+    return signatures
+}
+
 describe("at the other end of the uplink may be", () => {
     test("a concentrator of a manufacturer, an operator of the provider held, and that provider; with the root or without", async () => {
         const bench = await Bench.full()
@@ -229,23 +248,24 @@ describe("revocation lists", () => {
         expect(bench.until([short, maker])).toBe(noon + 60)
     })
 
-    test("cost no signature when a peer is judged, since each was proved when it came", async () => {
+    test("cost no signature when a peer is judged, since each was proved when it came; the same peer costs none at all", async () => {
         const bench = await Bench.full()
-        const machine = platform()
-        let signatures = 0
-        installPlatform({
-            ...machine,
-            verifyP256: (...words) => {
-                ++signatures
-                return machine.verifyP256(...words)
-            },
-        })
-        try {
-            expect(bench.judge([concentrator, maker])).toBe("none")
-        } finally {
-            installPlatform(machine)
-        }
-        expect(signatures).toBe(2)
+        const chain = [concentrator, maker]
+        expect(signaturesOf(() => bench.judge(chain))).toBe(2)
+        expect(signaturesOf(() => bench.judge(chain))).toBe(0)
+        // Also after power was away, and while others call at the directory.
+        const after = new Bench(bench.store)
+        after.judge([directory], true)
+        const until = after.until(chain)
+        expect(signaturesOf(() => expect(after.until(chain)).toBe(until))).toBe(0)
+        await after.list(maker, 2)
+        expect(signaturesOf(() => after.judge(chain))).toBe(2)
+        after.holdings.takeProvider(otherManagement.der)
+        expect(signaturesOf(() => after.judge(chain))).toBe(2)
+        after.now = noon - day
+        expect(signaturesOf(() => after.judge(chain))).toBe(2)
+        after.now = until + 1
+        expect(after.judge(chain)).toBe("CrlStale")
     })
 
     test("come and count up the version, by which former judgements are dropped", async () => {
@@ -315,8 +335,9 @@ describe("holdings", () => {
         expect(codeThrown(() => bench.holdings.takeList(crl))).toBe("CrlTooLong")
     })
 
-    test("power that goes at any written octet leaves the former list or the new one, never none", async () => {
+    test("power that goes at any written octet leaves the former list or the new one, never none, nor a judgement that is over", async () => {
         const bench = await Bench.full()
+        expect(bench.judge([concentrator, maker])).toBe("none")
         const before = Buffer.from(bench.store.cells)
         const crl = parseCrl(await listOf(maker, 2, [concentrator]))
         const keyId = parseCertificate(maker.der).subjectKeyId
@@ -333,6 +354,7 @@ describe("holdings", () => {
             } catch (error) {
                 if (!(error instanceof Cut)) throw error
             }
+            store.cutAfter = Number.POSITIVE_INFINITY
             const after = new Bench(store)
             const number = after.holdings.lists.of(keyId)?.number[0] ?? 0
             seen.add(number)
