@@ -60,6 +60,20 @@ export const campaigns: Campaign[] = [
         load: () => import("./power-cuts.ts"),
     },
     {
+        name: "commands",
+        summary:
+            "random signed commands to a meter in the VM, compared with a model of who may do what (always in the VM)",
+        count: { node: 1000, vm: 1000 },
+        load: () => import("./commands.ts"),
+    },
+    {
+        name: "authority-cuts",
+        summary:
+            "power cut at every FRAM write of a change of provider, access or key, a logbook reset, an erase (always in the VM)",
+        count: { node: 100_000, vm: 100_000 },
+        load: () => import("./authority-cuts.ts"),
+    },
+    {
         name: "day",
         summary: "hours of a household through a meter in virtual time (count = hours): energy, rows, seconds, heap",
         count: { node: 24, vm: 24 },

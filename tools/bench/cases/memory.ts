@@ -8,7 +8,11 @@ const moving: Record<Component["name"], [from: number, to: number][]> = {
         [0x01000, 0x02000],
         [0x0e000, 0x11000],
     ],
-    MUC: [],
+    // Logbook, certificates that are on their way (firmware/muc/layout.ts).
+    MUC: [
+        [0x11000, 0x12000],
+        [0x18000, 0x20000],
+    ],
 }
 
 /** A copy of the FRAM without what moves. */

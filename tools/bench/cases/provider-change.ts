@@ -109,7 +109,7 @@ export async function nextProvider(stage: Stage): Promise<Person> {
     return stage.person("security-managements/Second Provider", "second provider")
 }
 
-/** Brings the certificate of `next` and commands to take it. */
+/** Brings the certificate of `next` and commands to take it; a MUC gets the list of its operators revoked besides. */
 export async function change(
     stage: Stage,
     by: Person,
@@ -118,10 +118,11 @@ export async function change(
     ca: Buffer = stage.der("ca-root"),
 ): Promise<Came> {
     const der = next.signer.certificate
-    const brought = await stage.bring(to, der, ca)
+    const list = to.name === "MUC" ? stage.list(next.path) : Buffer.alloc(0)
+    const brought = await stage.bring(to, der, Buffer.concat([ca, list]))
     if (brought.code !== 0) return brought
-    const value = Buffer.concat([half(der.length), half(ca.length), sha256(der)])
-    return stage.tell(by, to, [set(changeProviderPath, value)])
+    const value = [half(der.length), half(ca.length), sha256(der), ...(list.length > 0 ? [half(list.length)] : [])]
+    return stage.tell(by, to, [set(changeProviderPath, Buffer.concat(value))])
 }
 
 function foreignCa(stage: Stage): Buffer {

@@ -253,8 +253,12 @@ export class Stage {
 
     /** Brings the newest list of an issuer. */
     bringList(to: Component, issuer: string): Promise<Came> {
-        const [list] = readPem(readFileSync(join(this.pki, issuer, "crl.pem"), "utf8"))
-        return this.bring(to, list.der, issuer === "ca-root" ? this.der("ca-root") : undefined, "list")
+        return this.bring(to, this.list(issuer), issuer === "ca-root" ? this.der("ca-root") : undefined, "list")
+    }
+
+    /** DER of the newest list of an issuer. */
+    list(issuer: string): Buffer {
+        return readPem(readFileSync(join(this.pki, issuer, "crl.pem"), "utf8"))[0].der
     }
 
     /** Takes the power and gives it again. */
