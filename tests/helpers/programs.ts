@@ -19,6 +19,8 @@ interface Scope {
 class Maker {
     private readonly roll: (sides: number) => number
     private loops = 0
+    /** Functions that are called from one place only. */
+    readonly helpers: string[] = []
 
     constructor(seed: number) {
         this.roll = dice(seed)
@@ -93,6 +95,9 @@ class Maker {
             () => `maybe(${deeper()})?.held`,
             () => `[${deeper()}, ${deeper()}][${this.roll(3)}]`,
             () => `hurt(${deeper()})`,
+            () => `sum()`,
+            () => `${this.helper()}(${deeper()}, ${deeper()})`,
+            () => `box(${deeper()}).${this.helper("own")}(${deeper()})`,
             deeper,
         )
     }
@@ -129,6 +134,18 @@ class Maker {
         )
     }
 
+    private helper(kind = "once"): string {
+        if (this.helpers.length > 40) return kind === "own" ? "plus" : "pair"
+        const name = `${kind}${this.helpers.length}`
+        this.helpers.push("")
+        const at = this.helpers.length - 1
+        const scope = { names: ["a", "b", "c"], loop: false, depth: this.roll(3) }
+        const body = [...Array(this.roll(3))].map(() => this.statement(scope)).join("\n")
+        const text = `(a: any, b?: any): any {\nlet c: any\n${body}\nreturn ${this.value(scope, 1)}\n}`
+        this.helpers[at] = kind === "own" ? name + text : `function ${name}${text}`
+        return name
+    }
+
     fun(name: string): string {
         const scope = { names: ["a", "b", "c", "d"], loop: false, depth: 3 }
         const statements = [...Array(3 + this.roll(4))].map(() => this.statement(scope))
@@ -160,9 +177,11 @@ class Box {
     held: any
     constructor(held: any) { this.held = held }
     plus(more: any): any { total = total + 1; return this.held === more ? this.held : more }
+    /* more */
 }
 function box(held: any): any { return new Box(held) }
 function maybe(held: any): any { return held ? new Box(held) : undefined }
+function sum() { return total }
 function attempt(f: any, a: any, b: any) {
     total = 0
     try { say(f(a, b)) } catch (e: any) { console.log("! " + e.message) }
@@ -177,5 +196,14 @@ export function randomProgram(seed: number, count: number): string {
     const calls = names.flatMap(name => [
         `console.log("${name}"); attempt(${name}, 1, "x"); attempt(${name}, 0, undefined); attempt(${name}, 7, true)`,
     ])
-    return [prelude, ...names.map(name => maker.fun(name)), ...calls, 'console.log("end")'].join("\n")
+    const functions = names.map(name => maker.fun(name))
+    const methods = maker.helpers.filter(text => text.startsWith("own"))
+    const classes = prelude.replace("/* more */", () => methods.join("\n"))
+    return [
+        classes,
+        ...maker.helpers.filter(text => text.startsWith("function")),
+        ...functions,
+        ...calls,
+        'console.log("end")',
+    ].join("\n")
 }

@@ -184,10 +184,8 @@ export async function compile(entry: string, options: CompileOptions = {}): Prom
         isBasicOutput: () => true,
         getFlags: () => options.flags ?? {},
         getConfig: () => config,
-        verifyBytecode(bytecode) {
-            const reason = vm.verify(bytecode)
-            if (reason !== 0) throw new Error(`the VM refuses this image (verification error ${reason})`)
-        },
+        // What comes out below is verified: before that, code may be longer than the VM takes.
+        verifyBytecode() {},
     }
 
     if (!overlay.has(resolve(root, main)) && !existsSync(resolve(root, main)))
@@ -197,10 +195,9 @@ export async function compile(entry: string, options: CompileOptions = {}): Prom
     if (!result.success || !result.binary || lines.length > 0) throw new CompileError(lines)
     let bytecode: Uint8Array = new Uint8Array(result.binary)
     let debug = result.dbg
-    if (optimized) {
-        ;({ bytecode, debug } = optimize(bytecode, debug))
-        host.verifyBytecode(bytecode)
-    }
+    if (optimized) ({ bytecode, debug } = optimize(bytecode, debug))
+    const reason = vm.verify(bytecode)
+    if (reason !== 0) throw new CompileError([`${main}:1:1 the VM refuses this image (verification error ${reason})`])
     const base64 = Buffer.from(bytecode).toString("base64")
     keep(name, JSON.stringify({ bytecode: base64, debug, hashes } satisfies Kept))
     return imageOf(bytecode, debug)

@@ -1,7 +1,11 @@
+import { holdValues, nameAnswers } from "./answers.ts"
 import { capturedSlots } from "./closures.ts"
 import { type Fun, lengthOf } from "./code.ts"
 import { forwardValues } from "./forward.ts"
+import { constantGlobals } from "./globals.ts"
 import { type Parts, putTogether, takeApart } from "./image.ts"
+import { forwardAnswers, inlineAnswers, inlineOnce } from "./inline.ts"
+import { Op } from "./opcodes.ts"
 import { dropUnused, orderByUse, silentFunctions, tableLiterals } from "./order.ts"
 import { packSlots, splitSlots } from "./slots.ts"
 import { threadJumps } from "./threading.ts"
@@ -20,7 +24,8 @@ function improve(fun: Fun, captured: ReadonlySet<number>, silent: ReadonlySet<nu
         fun.body = tidy(fun.body, silent)
         splitSlots(fun, captured)
         for (let steps = 0; steps < 10 && threadJumps(fun, captured); steps++) fun.body = tidy(fun.body, silent)
-        for (let steps = 0; steps < 10 && forwardValues(fun, captured); steps++) fun.body = tidy(fun.body, silent)
+        for (let steps = 0; steps < 10 && (forwardValues(fun, captured) || forwardAnswers(fun)); steps++)
+            fun.body = tidy(fun.body, silent)
         packSlots(fun, captured)
     }
 }
@@ -31,7 +36,18 @@ function improveAll(parts: Parts): void {
     const captured = capturedSlots(parts.functions)
     for (const fun of parts.functions) fun.body = tidy(fun.body)
     const silent = silentFunctions(parts.functions)
-    for (const [i, fun] of parts.functions.entries()) improve(fun, captured[i], silent)
+    const better = (fun: Fun, own: ReadonlySet<number>) => improve(fun, own, silent)
+    constantGlobals(parts.functions)
+    for (const [i, fun] of parts.functions.entries()) better(fun, captured[i])
+    for (const i of inlineAnswers(parts.functions)) better(parts.functions[i], captured[i])
+    inlineOnce(parts.functions, captured, better)
+    for (const [i, fun] of parts.functions.entries()) {
+        if (nameAnswers(fun)) {
+            better(fun, captured[i])
+            nameAnswers(fun)
+        }
+        holdValues(fun, fun.body.some(stmt => stmt.op === Op.jmp) ? 4 : 1)
+    }
 }
 
 /**
