@@ -72,7 +72,7 @@ export function readReply(reply: Buffer, count: number): Reply {
     let at = 2
     // A file that was let in is followed by what its caller is: the header is no request of it.
     for (; at + 2 <= reply.length && codes.length < count; at += 2) codes.push(nameOf(reply.readUInt16BE(at)))
-    if (file !== "done" || at === reply.length) return { file, requests: codes }
+    if (file !== "done" || reply.length < at + 5) return { file, requests: codes }
     return {
         file,
         requests: codes,
