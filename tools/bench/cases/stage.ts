@@ -287,8 +287,9 @@ export class Stage {
         const { board } = this.desk.muc!
         const { world } = this.desk
         await world.runUntil(() => uplink.connected() && board.log.some(line => line.includes("found 1")), 60_000)
-        // By then it has brought its meter what that lacks.
-        await world.runUntil(() => board.log.some(line => /^.*delivery .* list/.test(line)), 60_000).catch(() => {})
+        // The CA's list, the provider's certificate and the provider's list: it brings its meter what that lacks.
+        const brought = () => board.log.filter(line => line.includes("delivery to")).length >= 3
+        await world.runUntil(brought, 60_000).catch(() => {})
         await world.runFor(3000)
     }
 
