@@ -13,7 +13,7 @@ interface Host {
     meters(): number
     medium(index: number): number
     period(): number
-    report(index: number, failures: number): void
+    silent(index: number, failures: number): void
 }
 
 class Turn {
@@ -51,7 +51,7 @@ function answered(index: number, seconds: number, ok: number): number {
     const turn = turns[index]
     if (!turn) return -1
     turn.failures = ok ? 0 : turn.failures + 1
-    if (turn.failures === 5) host.report(index, turn.failures)
+    if (turn.failures === 5) host.silent(index, turn.failures)
     turn.due = seconds + turn.pause(periodOf(index))
     return turn.due
 }

@@ -54,6 +54,12 @@ export const campaigns: Campaign[] = [
         load: () => import("./mbus-mutations.ts"),
     },
     {
+        name: "sandbox-mutations",
+        summary: "damaged images of modules among canaries: refused, or run within their budgets, never a panic",
+        count: { node: 10_000, vm: 10_000 },
+        load: () => import("./sandbox-mutations.ts"),
+    },
+    {
         name: "power-cuts",
         summary: "power cut at FRAM writes of a metering board: nothing goes back, nothing is signed twice",
         count: { node: 1000, vm: 1000 },

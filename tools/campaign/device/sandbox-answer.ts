@@ -105,7 +105,7 @@ export function answer(request: Buffer): Buffer {
         else if (op === 3) {
             parameters = Buffer.alloc(64)
             parameters.blitAt(0, request, 4, 64)
-        } else if (op === 4 && box) end = "" + box.holds()
+        } else if (op === 4 && box) end = "" + box.free()
         else end = "no module"
     } catch (e: any) {
         if (!(e instanceof PlombError)) throw e
