@@ -152,7 +152,7 @@ class Maker {
         const closure = this.roll(3) === 0
         if (closure) {
             statements.unshift(`const bump = (n: any) => { c = ${this.value(scope, 1)}; return c }`)
-            statements.splice(2, 0, "d = bump(a)", "say(c)")
+            statements.splice(2, 0, "let kept: any = c", "d = bump(a)", "say(kept)", "c = kept", "bump(b)", "say(kept)")
         }
         return [
             `function ${name}(a: any, b?: any): any {`,

@@ -117,7 +117,9 @@ export function packSlots(fun: Fun, captured: ReadonlySet<number>): void {
         const slot = storedBy(stmt)
         if (slot < 0) continue
         used.add(slot)
-        const from = stmt.args[0].op === Op.loadLocal ? stmt.args[0].imm : -1
+        const copied = stmt.args[0].op === Op.loadLocal ? stmt.args[0].imm : -1
+        // A closure may change what it captured at any call, so that is never the same as its copy.
+        const from = captured.has(slot) || captured.has(copied) ? -1 : copied
         if (from >= 0 && from !== slot) copies.push([slot, from])
         const after = live.after[i]
         for (let word = 0; word < after.words.length; word++) {
