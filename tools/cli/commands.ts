@@ -33,6 +33,7 @@ export const commands: Command[] = [
     lazy("package", "software packages: submit, approve, sign, look at, judge as a device does"),
     lazy("directory", "the authentication directory (LDAPv3): serve one, publish certificates and lists, look them up"),
     lazy("headend", "accept MUCs, pull readings, store evidence"),
+    lazy("operator", "signed commands of a person to a meter or MUC: read, set, change rights, provider, key; erase"),
     lazy("concentrator", "between MUCs and providers: relay, and collect, keep and deliver"),
     lazy("verify", "judge stored evidence offline, as a list of findings"),
     lazy("decode", "decode a telegram to JSON"),

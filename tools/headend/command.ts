@@ -7,6 +7,7 @@ import { splitPem } from "../verify/certificate.ts"
 import { readAnchors } from "../verify/chain.ts"
 import { DerDamage } from "../verify/der.ts"
 import { isProof } from "../verify/text.ts"
+import { serveControl } from "./control.ts"
 import { HeadEnd } from "./headend.ts"
 import { ExchangeError } from "./responses.ts"
 import type { StoredReading } from "./store.ts"
@@ -34,6 +35,7 @@ ${tlsHelp}
   --timeout N    longest wait for a MUC at the start, with --once (default 120)
   --answer N     longest wait for an answer, in seconds (default 30)
   --ping N       a peer is asked this often whether it is still there, in seconds (default 60)
+  --control S    a socket S (a file of its owner only) by which \`plomb operator --through S\` has signed commands carried
   --json         one JSON line a reading; the log goes to stderr
 
 Ctrl-C ends it; every reading reported is on disk.`
@@ -85,6 +87,7 @@ export async function run(args: string[]): Promise<number> {
             answer: { type: "string" },
             ping: { type: "string" },
             counter: { type: "string" },
+            control: { type: "string" },
             json: { type: "boolean" },
         },
     })
@@ -124,6 +127,7 @@ export async function run(args: string[]): Promise<number> {
         if (values.json) for (const line of jsonLines(stored)) console.log(line)
     })
     await headEnd.listen(port, host)
+    const control = values.control === undefined ? undefined : await serveControl(values.control, headEnd)
 
     let stop = () => {}
     let stopped = false
@@ -140,6 +144,7 @@ export async function run(args: string[]): Promise<number> {
     } finally {
         process.off("SIGINT", stop)
         process.off("SIGTERM", stop)
+        await control?.close()
         await headEnd.close()
     }
     if (!values.once) return 0

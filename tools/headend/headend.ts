@@ -158,6 +158,11 @@ export class HeadEnd extends EventEmitter {
         return treeValues(response, maxHeld).map(readItem)
     }
 
+    /** `Hub.relay`: carries what others have signed, and signs nothing. */
+    relay(serverId: string, request: Buffer): Promise<{ raw: Buffer; muc: string }> {
+        return this.hub.relay(serverId, request)
+    }
+
     /** Stops accepting, ends all connections; what was answered is on disk. */
     close(): Promise<void> {
         return this.hub.close()

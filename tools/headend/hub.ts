@@ -5,6 +5,7 @@ import { Role } from "../../firmware/core/x509-role.ts"
 import type { Peer } from "../tls/peer.ts"
 import { TlsListener } from "../tls/server.ts"
 import type { TlsSettings } from "../tls/settings.ts"
+import { readSmlFile } from "../verify/sml-file.ts"
 import { type Answer, type ConnectionLimits, mucLimits, PeerConnection } from "./connection.ts"
 import { metersBehind } from "./meters-behind.ts"
 import { metersRequest } from "./requests.ts"
@@ -152,6 +153,21 @@ export class Hub extends EventEmitter {
             await this.sleep(Math.min(longestPauseMs, this.options.pauseMs * 2 ** (attempt - 1)))
             if (this.closed) throw new ExchangeError("closed", "the head-end is closed")
         }
+    }
+
+    /**
+     * Sends somebody's request file as it is, once, and answers the response file as it came, whatever it says. A signed command
+     * counts when it arrives: only who signed it can tell whether it may be sent again. Rejects with `ExchangeError`.
+     */
+    async relay(serverId: string, request: Buffer): Promise<{ raw: Buffer; muc: string }> {
+        const own = [...this.connections].find(({ id }) => id === serverId)
+        const { connection, muc } = own ? { connection: own, muc: serverId } : this.routeTo(serverId)
+        const { payload, messages } = readSmlFile(request)
+        const fields = messages[0]?.tag === 0x0100 ? messages[0].body.items : []
+        if (fields.length !== 7) throw new ExchangeError("damaged", "what is to be relayed is no request file")
+        const requestId = payload.subarray(fields[2].valueStart, fields[2].end)
+        const { raw } = await connection.exchange(request, requestId, this.options.timeoutMs, "relay")
+        return { raw, muc }
     }
 
     /** A pause that ends early when the hub is closed. */
