@@ -234,7 +234,10 @@ export class Gate {
         const leaf = judged.chain[0]
         const line: Certificate[] = []
         let own = false
-        for (let i = 0; i < held.length; ++i) if (sameOctets(held[i].der, leaf.der)) own = true
+        for (let i = 0; i < held.length; ++i) {
+            platform().yieldNow()
+            if (sameOctets(held[i].der, leaf.der)) own = true
+        }
         if (own) line.push(leaf)
         else {
             for (let i = 0; i < judged.chain.length; ++i) line.push(judged.chain[i])
