@@ -92,8 +92,6 @@ export class SecureUplink implements Uplink, PeerTrust {
                 if (octets === undefined) fail(Code.LinkTimeout, -1, "the end of a handshake", "none")
                 this.take(connection, octets)
             }
-            // In place of the key that was used, while the head-end has other things to do.
-            this.agreement.prepare()
         } catch (e: any) {
             this.close()
             throw e
@@ -120,6 +118,8 @@ export class SecureUplink implements Uplink, PeerTrust {
                 this.close()
                 fail(Code.CrlStale, -1, "a peer that is proved until now", "until " + this.untilSeconds)
             }
+            // While the peer has other things to do: in place of the key that this connection was made with.
+            this.agreement.prepare()
             const left = timeoutMs - (platform().millis() - from)
             const octets = left > 0 ? this.transport.receive(left) : undefined
             if (octets === undefined) return undefined

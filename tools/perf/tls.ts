@@ -173,7 +173,8 @@ export async function tlsSection(): Promise<Section> {
                 peer: library.resumed,
                 peerName: lib,
             },
-            ...mucRows("first", muc.full, muc.openssl?.full, client),
+            ...mucRows("chain never judged", muc.full, muc.openssl?.full, client),
+            ...mucRows("first after boot", muc.booted, muc.openssl?.full, client),
             ...mucRows("full, chain judged before", muc.again, muc.openssl?.full, client),
             ...mucRows("resumed", muc.resumed, muc.openssl?.resumed, client),
             { what: "MUC, open and idle: heap", unit: "octets free", ours: muc.idleFree },
@@ -184,7 +185,7 @@ export async function tlsSection(): Promise<Section> {
             rows,
             notes: [
                 "Handshakes in ms: CPU time of both sides, the server's in node:crypto; chain of two certificates.",
-                "MUC: the image for the VM with the element's model and a meter on its line. The first handshake after boot judges the server's chain and the lists of both issuers. Octets with tickets.",
+                "MUC: the image for the VM with the element's model and a meter on its line. A chain is judged once under the revocation lists that are held; what came of it survives restarts. Octets with tickets.",
                 `Modelled: ${stepUs.pico} us a step on a Pico W (measured on an RP2040), ${stepUs.esp32.toFixed(1)} us on an ESP32 (as many cycles a step, 240 MHz), the element's longest times, its bus at 100 kHz; without network and hashing.`,
                 "Heap: least at any transaction with the element, garbage collected.",
             ],
