@@ -15,8 +15,8 @@ export const help = `plomb verify FILE... [--anchor PEM]... [--at TIME] [--key H
 
 Judges stored readings offline and says, check by check, what is proved, what fails and what is not shown.
 FILE is an evidence file (*.evidence.json; a reading, or a signed command and what the device answered), a
-logbook that \`plomb operator logbook --out\` exported (every entry, gap and truncation by number), an SML file (binary or hex), a SAFE transparency XML
-(EDL40, ISA-EDL-40P, OCMF) or an OCMF text. Several readings of one meter are also judged as a series:
+logbook that \`plomb operator logbook --out\` exported (every entry, gap and truncation by number), an SML file
+(binary or hex), a SAFE transparency XML (EDL40, ISA-EDL-40P, OCMF) or an OCMF text. Several readings of one meter are also judged as a series:
 a removed, repeated or exchanged one shows by its number.
 
   --anchor PEM   certificate file of the institute you trust; without it no chain ends anywhere. Commands and MUCs
