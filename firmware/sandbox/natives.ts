@@ -1,6 +1,6 @@
 import { cut } from "../core/octets"
 import type { Sandbox } from "./sandbox"
-import { Inner, Obj } from "./values"
+import { Inner, Obj, wrong } from "./values"
 
 /** Codes of natives from here on are calls of the host. */
 export const hostCode = 0x8000
@@ -57,7 +57,7 @@ export function runNative(box: Sandbox, code: number, self: any, count: number):
         return name === 30 ? (x / y) | 0 : x % y
     }
     if (id === 8) {
-        if (typeof self !== "string") throw new TypeError("no string")
+        if (typeof self !== "string") wrong(false)
         if (name === 21) return self.charCodeAt(x)
         if (name === 81) return x < 0 ? undefined : self[x]
         if (name === 182) return typeof a === "string" ? (self as any).indexOf(a, y, c) : -1
@@ -65,7 +65,7 @@ export function runNative(box: Sandbox, code: number, self: any, count: number):
         return box.textOf(name === 181 ? self.toLowerCase() : self.toUpperCase())
     }
     if (id === 4) {
-        if (!(self instanceof Array)) throw new TypeError("no array")
+        if (!(self instanceof Array)) wrong(false)
         if (name === 53) {
             box.take(12 * count)
             for (let i = 1; i <= count; ++i) self.push(stack[i])
@@ -78,11 +78,13 @@ export function runNative(box: Sandbox, code: number, self: any, count: number):
         }
         if (name === 77) {
             if (y > 0) box.take(12 * y)
+            // The runtime moves memory outside of the array when asked to take out more than there is behind `x`.
+            if (x < 0 || x - y > self.length) wrong(true)
             ;(self as any).insert(x, y)
             return undefined
         }
         if (name === 111) {
-            if (!(a instanceof Array)) throw new TypeError("no array")
+            if (!(a instanceof Array)) wrong(false)
             const length = a.length
             box.take(12 * length)
             box.spend(length)
@@ -97,20 +99,20 @@ export function runNative(box: Sandbox, code: number, self: any, count: number):
         return text
     }
     if (id === 6) {
-        if (!(self instanceof Buffer)) throw new TypeError("no buffer")
+        if (!(self instanceof Buffer)) wrong(false)
         if (name === 68) {
             box.take(8 * self.length)
             return box.textOf(a === "hex" ? self.toString("hex") : self.toString("utf8"))
         }
         box.writable(self)
         if (name === 25) {
-            if (x < 0 || y < 0) throw new RangeError("offset")
+            if (x < 0 || y < 0) wrong(true)
             self.fillAt(x, y, c | 0)
             return undefined
         }
         const length = count > 3 ? stack[4] | 0 : 0
-        if (x < 0 || (c | 0) < 0 || length < 0) throw new RangeError("offset")
-        if (!(b instanceof Buffer) && typeof b !== "string") throw new TypeError("no buffer")
+        if (x < 0 || (c | 0) < 0 || length < 0) wrong(true)
+        if (!(b instanceof Buffer) && typeof b !== "string") wrong(false)
         self.blitAt(x, b as Buffer, c | 0, length)
         return undefined
     }
@@ -120,10 +122,10 @@ export function runNative(box: Sandbox, code: number, self: any, count: number):
         const from = name === 85 ? b : a
         if (!(from instanceof Obj)) {
             if (from instanceof Array) return []
-            throw new TypeError("no object")
+            wrong(false)
         }
         if (name === 121) {
-            if (!(b instanceof Obj)) throw new TypeError("no object")
+            if (!(b instanceof Obj)) wrong(false)
             from.proto = b
             return a
         }
@@ -140,7 +142,7 @@ export function runNative(box: Sandbox, code: number, self: any, count: number):
             box.set(error, "message", a === undefined ? box.text(101 + (id >> 1)) : a)
             return error
         }
-        if (id !== 3 || x < 0) throw new TypeError("no function")
+        if (id !== 3 || x < 0) wrong(false)
         const array: any[] = []
         box.take(24 + 12 * x)
         ;(array as any).insert(0, x)
@@ -156,7 +158,7 @@ export function runNative(box: Sandbox, code: number, self: any, count: number):
             box.take(12 + a.length)
             return cut(a, 0, a.length)
         }
-        if (!(a instanceof Array)) throw new TypeError("no octets")
+        if (!(a instanceof Array)) wrong(false)
         box.spend(a.length >> 1)
         const made = box.buffer(a.length)
         for (let i = 0; i < a.length; ++i) made[i] = a[i] & 0xff

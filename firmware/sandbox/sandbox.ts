@@ -4,7 +4,7 @@ import { platform } from "../core/platform"
 import { checkImage, opcodes } from "./image"
 import { builtinName, natives } from "./names"
 import { hostCode, plain, runNative } from "./natives"
-import { Builtin, Fn, Inner, Leap, Native, Obj, Token } from "./values"
+import { Builtin, Fn, Inner, Leap, Native, Obj, Token, wrong } from "./values"
 
 /** What a module can reach beside its own values. */
 export interface SandboxHost {
@@ -234,7 +234,7 @@ export class Sandbox {
     /** The prototype of a class (its function's place), or what holds its static fields (the negative place). */
     private attachment(key: number): Obj {
         for (let i = 0; i < this.attached.length; i += 2) if (this.attached[i] === key) return this.attached[i + 1]
-        if (key > 0 && (this.image[key + 11] & 2) === 0) throw new TypeError("no class")
+        if (key > 0 && (this.image[key + 11] & 2) === 0) wrong(false)
         const made = this.object(this.builtin(key > 0 ? 2 : 16))
         this.attached.push(key)
         this.attached.push(made)
@@ -288,8 +288,8 @@ export class Sandbox {
 
     /** Refuses what is no buffer, and the buffers of the image. */
     writable(buffer: any): void {
-        if (!(buffer instanceof Buffer)) throw new TypeError("no buffer")
-        for (let i = 0; i < this.literals.length; ++i) if (this.literals[i] === buffer) throw new TypeError("read only")
+        if (!(buffer instanceof Buffer)) wrong(false)
+        for (let i = 0; i < this.literals.length; ++i) if (this.literals[i] === buffer) wrong(false)
     }
 
     /** A string that was just made: counts it. What is no string, it makes one. */
@@ -302,7 +302,7 @@ export class Sandbox {
 
     /** A buffer of `length` octets for the module. */
     buffer(length: any): Buffer {
-        if (!(length >= 0)) throw new RangeError("length")
+        if (!(length >= 0)) wrong(true)
         this.take(12 + length)
         return Buffer.alloc(length | 0)
     }
@@ -349,7 +349,7 @@ export class Sandbox {
                 return undefined
             }
         const key = this.nameOf(index >= 0 ? this.text(index) : name)
-        if (id < -1) throw new TypeError(key)
+        if (id < -1) wrong(false)
         let from = id < 0 ? value : this.builtins[id]
         if (id === 16) {
             if (value instanceof Token) {
@@ -392,18 +392,18 @@ export class Sandbox {
         if (typeof name === "number" && !(value instanceof Inner)) {
             const index = name | 0
             if (value instanceof Array) {
-                if (index < 0 || index > value.length + 32) throw new RangeError("index")
+                if (index < 0 || index > value.length + 32) wrong(true)
                 if (index >= value.length) this.take(12 * (index + 1 - value.length))
                 value[index] = item
                 return
             }
             this.writable(value)
-            if (index < 0 || index >= value.length) throw new RangeError("index")
+            if (index < 0 || index >= value.length) wrong(true)
             value[index] = item & 0xff
             return
         }
         const to = value instanceof Fn ? this.attachment(-value.at) : value
-        if (!(to instanceof Obj)) throw new TypeError("no object")
+        if (!(to instanceof Obj)) wrong(false)
         const key = this.nameOf(name)
         if (to.own[key] === undefined) this.take(40)
         to.own[key] = item
@@ -411,7 +411,7 @@ export class Sandbox {
 
     private instanceOf(value: any, cls: any): boolean {
         const proto = this.find(cls, this.kindOf(cls), "", 52)
-        if (!(proto instanceof Obj)) throw new TypeError("no class")
+        if (!(proto instanceof Obj)) wrong(false)
         const id = this.kindOf(value)
         let from: any = value instanceof Obj ? value.proto : id < 0 ? undefined : this.builtin(id)
         for (let i = 0; i < 9 && from; ++i) {
@@ -455,7 +455,7 @@ export class Sandbox {
         if (callee instanceof Native) return this.invoke(undefined, callee.code, callee.self, count)
         // A builtin class is the native of number 0 of what it is.
         if (callee instanceof Builtin) return runNative(this, callee.id << 8, self, count)
-        if (code < 0) throw new TypeError("no function")
+        if (code < 0) wrong(false)
         if (code < hostCode) return runNative(this, code, self, count)
         const index = code - hostCode
         const stack = this.stack
@@ -467,7 +467,7 @@ export class Sandbox {
             const kind = value instanceof Buffer ? "b" : value instanceof Fn ? "f" : (typeof value)[0]
             if (kinds[colon + i - 1] !== kind || (kind === "n" && value - value !== 0)) fits = false
         }
-        if (!fits) throw new TypeError(kinds)
+        if (!fits) wrong(false)
         while (count < 3) {
             count += 1
             stack[count] = undefined
@@ -510,7 +510,7 @@ export class Sandbox {
                 return new Fn(x.at, x.frame, x.outer, y)
             }
             this.self = y
-        } else if (x instanceof Fn && (this.image[x.at + 11] & 2) === 0) throw new TypeError("no class")
+        } else if (x instanceof Fn && (this.image[x.at + 11] & 2) === 0) wrong(false)
         return x
     }
 
@@ -584,7 +584,7 @@ export class Sandbox {
                             octets = stack[0]
                             this.writable(octets)
                             n = stack[2] | 0
-                            if (n < 0) throw new RangeError("offset")
+                            if (n < 0) wrong(true)
                             y = stack[3]
                             op = stack[1]
                             if (op === 2) octets.setAt(n, "u32", y)
@@ -597,7 +597,7 @@ export class Sandbox {
                             else if (op === 4) octets.setAt(n, "i8", y)
                             else if (op === 10) octets.setAt(n, "f32", y)
                             else if (op === 7) octets.setAt(n, "i64", y)
-                            else throw new RangeError("format")
+                            else wrong(true)
                             continue
                         }
                         if (op > 11 && op < 15) {
@@ -616,14 +616,14 @@ export class Sandbox {
                                 pc = this.returns[depth]
                                 frame = frames[depth]
                                 current = fns[depth]
-                                from = pc
-                                if (fuel < 0) fuel = this.refuel(fuel)
-                                continue
-                            }
-                            if (n < 0xf8) {
+                                n = 0
+                            } else if (n < 0xf8) {
                                 top = 0
                                 fuel -= pc - from
                                 pc += op === 14 && stack[0] ? 1 : n - 1
+                                n = 0
+                            }
+                            if (n === 0) {
                                 from = pc
                                 if (fuel < 0) fuel = this.refuel(fuel)
                                 continue
@@ -668,7 +668,7 @@ export class Sandbox {
                             // load_buffer: buffer, format, offset
                             top -= 3
                             n = stack[top + 2] | 0
-                            if (n < 0) throw new RangeError("offset")
+                            if (n < 0) wrong(true)
                             octets = stack[top]
                             op = stack[top + 1]
                             if (op === 2) x = octets.getAt(n, "u32")
@@ -681,7 +681,7 @@ export class Sandbox {
                             else if (op === 4) x = octets.getAt(n, "i8")
                             else if (op === 10) x = octets.getAt(n, "f32")
                             else if (op === 7) x = octets.getAt(n, "i64")
-                            else throw new RangeError("format")
+                            else wrong(true)
                             op = 0
                         } else if (op === 44) x = value
                         else if (op === 24) {
@@ -816,7 +816,7 @@ export class Sandbox {
                                 if (op === 79) {
                                     // What was spread lies in an array.
                                     y = stack[1]
-                                    if (!(y instanceof Array) || y.length > 15) throw new RangeError("arguments")
+                                    if (!(y instanceof Array) || y.length > 15) wrong(true)
                                     n = y.length
                                     for (let i = 0; i < n; ++i) stack[i + 1] = y[i]
                                 } else {
@@ -827,10 +827,10 @@ export class Sandbox {
                                         value = []
                                     } else if (op === 33) value = this.buffer(x)
                                     else if (op === 11) {
-                                        if (!(x instanceof Obj)) throw new TypeError("no object")
+                                        if (!(x instanceof Obj)) wrong(false)
                                         value = delete x.own[this.nameOf(stack[1])]
                                     } else if (op === 84 || op === 85) {
-                                        if (op === 84 && x == null) throw new TypeError("throwing null/undefined")
+                                        if (op === 84 && x == null) wrong(false)
                                         if (x !== undefined) {
                                             thrown = x
                                             break

@@ -62,3 +62,9 @@ export class Leap extends Inner {
         super()
     }
 }
+
+/** An error that the module can catch: a value of a wrong kind, or (`range`) out of range. */
+export function wrong(range: boolean): never {
+    if (range) throw new RangeError("out of range")
+    throw new TypeError("wrong type")
+}
