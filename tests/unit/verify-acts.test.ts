@@ -1,4 +1,4 @@
-import { createHash } from "node:crypto"
+import { createHash, generateKeyPairSync } from "node:crypto"
 import { mkdtempSync, readFileSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
@@ -16,13 +16,17 @@ import {
 } from "../../firmware/core/sml-parameter"
 import { Signer } from "../../tools/authority/signer.ts"
 import { type Evidence, evidenceText, parseEvidence } from "../../tools/evidence/format.ts"
+import { Authority } from "../../tools/pki/authority.ts"
 import { initPki } from "../../tools/pki/init.ts"
 import { issueWithKey } from "../../tools/pki/issue.ts"
+import { roles } from "../../tools/pki/parties.ts"
 import { renew } from "../../tools/pki/renew.ts"
 import { renewCrls, revoke } from "../../tools/pki/revoke.ts"
+import { publicKeyOf } from "../../tools/pki/x509.ts"
 import { readAnswer } from "../../tools/verify/answer-file.ts"
 import { splitPem } from "../../tools/verify/certificate.ts"
-import type { Verdict } from "../../tools/verify/findings.ts"
+import { judgeChain } from "../../tools/verify/chain.ts"
+import { Findings, type Verdict } from "../../tools/verify/findings.ts"
 import type { Judgement } from "../../tools/verify/item.ts"
 import { judge } from "../../tools/verify/judge.ts"
 import { judgeSeries } from "../../tools/verify/linkage.ts"
@@ -183,6 +187,35 @@ describe("A signed command and its signed answer", () => {
         expect(checks).toEqual(expect.arrayContaining(["answer's signature", "answer names the command", "signature"]))
         const other = tell("operators/alice", [list()])
         expect(open(judged({ ...evidence, request: other.request }))).toContain("answer names the command")
+    })
+})
+
+describe("A chain", () => {
+    it("of a meter ends in the institute by roles as well as by names: no other authority can make a meter", async () => {
+        const authority = Authority.open(join(pki, "manufacturer"))
+        const { publicKey } = generateKeyPairSync("ec", { namedCurve: "P-256" })
+        const forged = await authority.certify({
+            party: { ...roles.muc, nonRepudiation: true },
+            commonName: device.id.toString("hex"),
+            publicKey: publicKeyOf(publicKey),
+            now: new Date(),
+        })
+        const findings = new Findings()
+        const now = Math.floor(Date.now() / 1000)
+        judgeChain(findings, {
+            chain: [pemOf(Buffer.from(forged.rawData)), ...pems("manufacturer")],
+            crls: lists(),
+            anchors,
+            serverId: device.id.toString("hex"),
+            atSeconds: now,
+            atText: "now",
+            receivedSeconds: now,
+        })
+        expect(findings.open.map(each => each.check)).toContain("roles")
+        expect(findings.open.find(each => each.check === "roles")?.came).toContain("is muc")
+        const meterParty = { ...roles.meter, issuer: "manufacturer" }
+        const subject = { party: meterParty, commonName: "x", publicKey: publicKeyOf(publicKey), now: new Date() }
+        await expect(authority.certify(subject)).rejects.toThrow("may not certify meter")
     })
 })
 
