@@ -8,6 +8,8 @@ export interface Machine {
     bus: I2cBus
     settings: Settings
     custody: KeyCustody
+    /** Holder of a second key, in images whose key can be rolled over. */
+    spare?: KeyCustody
     /** Absent in images that speak no TLS. */
     agreement?: KeyAgreement
     /** Absent on boards without a network. */

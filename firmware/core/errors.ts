@@ -359,6 +359,8 @@ export enum Code {
     RoleNotCertifiable = 5204,
     /** A certificate gives rights that its issuer does not have. */
     RightsBeyondIssuer = 5205,
+    /** The provider that the manufacturer has deleted on this device. */
+    ProviderDeleted = 5206,
     /** A request behind one of the same command that failed: it was not tried. */
     NotTried = 5210,
     /** The command is for another device. */

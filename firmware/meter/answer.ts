@@ -3,40 +3,14 @@ import { CRC_BAD } from "../core/crc16"
 import { sameOctets, uintBE } from "../core/octets"
 import { platform } from "../core/platform"
 import { CURRENT_DATA, LOAD_PROFILE, signedListRes, signedRowRes } from "../core/signed-list"
-import { answerFile } from "../core/sml-answer"
 import { Attention } from "../core/sml-attention"
-import {
-    attentionRes,
-    closeRes,
-    getProcParameterRes,
-    openRes,
-    readRequest,
-    type SmlRequest,
-} from "../core/sml-messages"
-import {
-    branch,
-    certificateChainPath,
-    certificatesPath,
-    childName,
-    identificationPath,
-    inventoryPath,
-    numberLeaf,
-    octetsLeaf,
-    publicKeyPath,
-    statusPath,
-    timePath,
-} from "../core/sml-parameter"
+import { attentionRes, closeRes, openRes, readRequest, type SmlRequest } from "../core/sml-messages"
+import { identificationPath } from "../core/sml-parameter"
 import { readFile } from "../core/sml-read"
-import {
-    GET_LIST_REQ,
-    GET_PROC_PARAMETER_REQ,
-    GET_PROFILE_LIST_REQ,
-    OPEN_REQ,
-    SET_PROC_PARAMETER_REQ,
-} from "../core/sml-tables"
+import { GET_LIST_REQ, GET_PROC_PARAMETER_REQ, OPEN_REQ } from "../core/sml-tables"
 import { writeFile } from "../core/sml-transport"
 import { TIME_ABSENT, TIME_SEC_INDEX } from "../core/sml-values"
-import { TrustSlot } from "./layout"
+import type { Functions } from "./functions"
 import type { Meter } from "./meter"
 
 /** Begins the name of a list issued before; the pagination follows in four octets. */
@@ -59,7 +33,15 @@ export interface Answer {
  * each request that can not be met.
  */
 export class Answerer {
-    constructor(private readonly meter: Meter) {}
+    constructor(
+        private readonly meter: Meter,
+        private readonly functions: Functions,
+    ) {}
+
+    /** Is the meter to be erased? */
+    erasing(): boolean {
+        return this.functions.erasing()
+    }
 
     /** The answer to a file as it stood on the line, or undefined for silence. Throws `PlombError` for damaged octets. */
     answer(raw: Buffer): Answer | undefined {
@@ -76,9 +58,7 @@ export class Answerer {
 
         const self = this
         return {
-            file: answerFile(file, own, (request, responses) => {
-                self.respond(request, responses)
-            }),
+            file: this.functions.answer(file, (request, responses) => self.read(request, responses)),
             delayMs: delayMs,
         }
     }
@@ -94,14 +74,9 @@ export class Answerer {
         ])
     }
 
-    private respond(request: SmlRequest, responses: Buffer[]): void {
+    private read(request: SmlRequest, responses: Buffer[]): void {
         if (request.tag === GET_LIST_REQ) responses.push(this.list(request))
-        else if (request.tag === GET_PROFILE_LIST_REQ) this.profile(request, responses)
-        else if (request.tag === GET_PROC_PARAMETER_REQ) responses.push(this.parameter(request))
-        else if (request.tag === SET_PROC_PARAMETER_REQ && isPath(request, certificatesPath)) {
-            this.meter.certificates.order(request.value)
-            responses.push(this.attention(request, Attention.Done))
-        } else responses.push(this.attention(request, Attention.NotAuthorised))
+        else this.profile(request, responses)
     }
 
     private list(request: SmlRequest): Buffer {
@@ -144,39 +119,6 @@ export class Answerer {
             if (found === 0) refusal = Attention.NothingInRange
         }
         if (refusal !== 0) responses.push(this.attention(request, refusal))
-    }
-
-    private parameter(request: SmlRequest): Buffer {
-        const meter = this.meter
-        const name = request.path[0]
-        let tree: any
-        if (request.path.length > 1) return this.attention(request, Attention.NotReadable)
-        if (isDiscovery(request)) {
-            tree = branch(name, [octetsLeaf(hex`8181c78204ff`, meter.identity.serverId())])
-        } else if (sameOctets(name, identificationPath)) {
-            tree = branch(name, [
-                octetsLeaf(hex`8181c78204ff`, meter.identity.serverId()),
-                octetsLeaf(hex`8181c7820a01`, Buffer.from(meter.identity.hardware())),
-                octetsLeaf(hex`8181c78206ff`, Buffer.from(meter.machine.softwareIdentification)),
-                octetsLeaf(hex`0100605a0201`, meter.machine.softwareChecksum),
-            ])
-        } else if (sameOctets(name, certificateChainPath)) {
-            const children: any[] = []
-            for (let slot = TrustSlot.Meter; slot <= TrustSlot.InstituteRoot; ++slot) {
-                const der = meter.trust.read(slot)
-                if (der) children.push(octetsLeaf(childName(name, slot + 1), der))
-            }
-            if (children.length === 0) return this.attention(request, Attention.NotReadable)
-            tree = branch(name, children)
-        } else if (sameOctets(name, inventoryPath)) {
-            const children = meter.certificates.inventory(name)
-            if (children.length === 0) return this.attention(request, Attention.NotReadable)
-            tree = branch(name, children)
-        } else if (sameOctets(name, publicKeyPath)) tree = octetsLeaf(name, meter.machine.custody.publicKey())
-        else if (sameOctets(name, statusPath)) tree = numberLeaf(name, meter.status())
-        else if (sameOctets(name, timePath)) tree = numberLeaf(name, meter.time.utcSeconds())
-        else return this.attention(request, Attention.UnknownIdentifier)
-        return getProcParameterRes(request.transactionId, meter.identity.serverId(), request.path, tree)
     }
 
     private attention(request: SmlRequest, attention: Attention): Buffer {

@@ -18,11 +18,14 @@ export enum Step {
     Certified = 4,
     /** Sealed; calibration is closed. */
     Calibrated = 5,
+    /** An order to erase it was given: nothing else is done until that is over. */
+    Erasing = 6,
 }
 
 const stepAt = 0
 const serialAt = 4
 const constantsAt = 8
+export const constantsSize = 28
 const hardwareAt = 64
 const hardwareLength = 32
 
@@ -64,16 +67,7 @@ export class Identity {
     }
 
     calibration(): Calibration {
-        const at = constantsAt
-        return {
-            voltageGain: this.data.getAt(at, "u32"),
-            currentGain: this.data.getAt(at + 4, "u32"),
-            activePowerGain: this.data.getAt(at + 8, "u32"),
-            phase: this.data.getAt(at + 12, "i32"),
-            nanovoltsPerLsb: this.data.getAt(at + 16, "u32"),
-            nanoamperesPerLsb: this.data.getAt(at + 20, "u32"),
-            microwattSecondsPerLsb: this.data.getAt(at + 24, "u32"),
-        }
+        return calibrationOf(this.constants())
     }
 
     /** Production: a serial number from 1 and the hardware model, at most 31 octets. */
@@ -87,6 +81,25 @@ export class Identity {
     adjust(calibration: Calibration): void {
         this.put(calibration)
         this.reach(Step.Adjusted)
+    }
+
+    /** The constants as a command carries them: seven numbers of 32 bits, little endian, in the order of `Calibration`. */
+    constants(): Buffer {
+        return cut(this.data, constantsAt, constantsSize)
+    }
+
+    /** Replaces the constants of a calibrated meter. */
+    setConstants(constants: Buffer): void {
+        this.data.blitAt(constantsAt, constants, 0, constantsSize)
+        this.reach(this.step())
+    }
+
+    /** Back to a bare board. */
+    forget(): void {
+        this.data.fillAt(0, identitySize, 0)
+        this.put(nominalCalibration())
+        this.reach(Step.Bare)
+        this.record.settle()
     }
 
     /** Records that `step` is done; the one write that makes it so. */
@@ -110,6 +123,19 @@ export class Identity {
         this.data.setAt(at + 16, "u32", calibration.nanovoltsPerLsb)
         this.data.setAt(at + 20, "u32", calibration.nanoamperesPerLsb)
         this.data.setAt(at + 24, "u32", calibration.microwattSecondsPerLsb)
+    }
+}
+
+/** Constants of 28 octets, as `Identity.constants` gives them. */
+export function calibrationOf(octets: Buffer): Calibration {
+    return {
+        voltageGain: octets.getAt(0, "u32"),
+        currentGain: octets.getAt(4, "u32"),
+        activePowerGain: octets.getAt(8, "u32"),
+        phase: octets.getAt(12, "i32"),
+        nanovoltsPerLsb: octets.getAt(16, "u32"),
+        nanoamperesPerLsb: octets.getAt(20, "u32"),
+        microwattSecondsPerLsb: octets.getAt(24, "u32"),
     }
 }
 

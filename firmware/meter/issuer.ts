@@ -46,7 +46,7 @@ export class Issuer {
 
     constructor(
         private readonly store: Store,
-        private readonly custody: KeyCustody,
+        private readonly custody: () => KeyCustody,
     ) {
         this.chain = new RecordRing(store, chainAt, chainCount, chainSize)
         this.rows = new RecordRing(store, profileAt, profileCount, profileSize)
@@ -172,7 +172,7 @@ export class Issuer {
     }
 
     private sign(signed: Buffer): Issued {
-        return { signed: signed, signature: this.custody.sign(platform().sha256([signed])) }
+        return { signed: signed, signature: this.custody().sign(platform().sha256([signed])) }
     }
 
     private commit(pagination: number, signed: Buffer): void {

@@ -1,15 +1,23 @@
 /**
  * The meter's FRAM map (MB85RC1MT, 131,072 octets). Regions start on 4 KB boundaries so that a dump is
  * easy to read; nothing else in the image names an
- * address. 0x00800 to 0x009FF belong to `hal/keys-software.ts`, where the board has no secure element.
+ * address. 0x00800 to 0x009FF belong to `hal/keys-software.ts` (two keys), where the board has no secure element.
  */
 
 /** Identity, calibration constants, progress of calibration: one switched record. */
 export const identityAt = 0x00000
 export const identitySize = 128
-/** Time quality and when the time was last set: one switched record. */
+/** Time quality, when the time was last set, how far it was corrected since: one switched record. */
 export const timeAt = 0x00400
 export const timeSize = 16
+/** Parameters that commands set: one switched record. */
+export const parametersAt = 0x00500
+/** Which key and which slots of the trust store are in force: one switched record. */
+export const placesAt = 0x00600
+/** The access table, and the counters of those who sign commands. */
+export const accessAt = 0x00a00
+export const signersAt = 0x00c00
+export const signersEnd = 0x01000
 
 /** Energy registers, one record a second. */
 export const journalAt = 0x01000
@@ -21,17 +29,32 @@ export const trustAt = 0x02000
 export const trustSlotSize = 0x400
 export const trustSlots = 8
 
-/** What each slot of the trust store holds; design: the meter holds these certificates and no others. */
+/**
+ * What each slot of the trust store holds; design: the meter holds these certificates and no others. CERT_EM and CERT_SM each have
+ * a second slot, into which the next one is written; `Places` says which counts.
+ */
 export enum TrustSlot {
     Meter = 0,
     CalibrationAuthority = 1,
     InstituteRoot = 2,
     Manufacturer = 3,
     SecurityManagement = 4,
+    SecurityManagementNext = 5,
+    MeterNext = 6,
 }
 
-/** Revocation lists, at most 1,018 octets each: of the CA and of the provider, two slots each, the newer one counts. */
+/** The metrological logbook (99 entries, 8 KB) and the other one, a ring (49 entries, 4 KB). */
+export const metrologicalAt = 0x0e000
+export const metrologicalEntries = 99
+export const logbookAt = 0x10000
+export const logbookEntries = 49
+
+/**
+ * Revocation lists, at most 1,018 octets each: of the CA, the provider, the institute's root and the calibration authority, two slots
+ * each, the newer one counts.
+ */
 export const listsOfRevokedAt = 0x11000
+export const listsOfRevokedSlots = 8
 
 /** Head of the hash chain: pagination and digest of each signed list, newest last. */
 export const chainAt = 0x04000

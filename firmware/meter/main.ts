@@ -9,11 +9,16 @@ import { PlombError } from "../core/errors"
 import { platform } from "../core/platform"
 import { Answerer } from "./answer"
 import { startCalibrationService } from "./calibration-service"
+import { eraseOrdered } from "./erase"
+import { Functions } from "./functions"
+import { Identity } from "./identity"
 import { Meter, measureForEver } from "./meter"
 
 const lineBaud = 9600
 /** Longest request taken from the line. */
-const longestFile = 1024
+const longestFile = 2560
+/** Within this the longest answer has left the line. */
+const leaveMs = 5000
 /** How often the line is asked for a whole request. */
 const lineMs = 30
 
@@ -31,8 +36,9 @@ export function start(machine: Machine): void {
     })
     const frontEnd = new Ade7953(bus)
     const uart = new Sc16is752(bus, uartAddress, uartCrystalHz)
+    eraseOrdered(new Identity(fram), fram, machine)
     const meter = new Meter(machine, fram, frontEnd, rtc)
-    const answerer = new Answerer(meter)
+    const answerer = new Answerer(meter, new Functions(fram, meter))
     const line = new SmlLine(uart.port(0), lineBaud, longestFile, false)
     startPart(() => {
         uart.start()
@@ -55,6 +61,11 @@ function serveLine(line: SmlLine, answerer: Answerer): void {
             if (answer) {
                 if (answer.delayMs > 0) platform().sleepMs(answer.delayMs)
                 line.send(answer.file)
+                if (answerer.erasing()) {
+                    platform().sleepMs(leaveMs)
+                    // Not caught: the program starts anew, and erases before all else.
+                    throw new Error("erasing")
+                }
             }
         } catch (e: any) {
             if (!(e instanceof PlombError)) throw e

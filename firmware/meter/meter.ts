@@ -1,6 +1,7 @@
 import type { Machine } from "../../hal/machine"
-import type { Calibration, EnergyFrontEnd, Measurement, RealTimeClock } from "../../hal/ports"
+import type { Calibration, EnergyFrontEnd, KeyCustody, Measurement, RealTimeClock } from "../../hal/ports"
 import { Code, fail, PlombError } from "../core/errors"
+import { Event } from "../core/logbook"
 import { platform } from "../core/platform"
 import { SignedListFields } from "../core/signed-list"
 import type { Store } from "../core/store"
@@ -9,15 +10,14 @@ import { Certificates } from "./certificates"
 import { Identity, Step } from "./identity"
 import { type Issued, Issuer } from "./issuer"
 import { trustAt, trustSlotSize, trustSlots } from "./layout"
+import { Parameters } from "./parameters"
+import { Places } from "./places"
 import { Registers } from "./registers"
 import { Status } from "./status"
 import { MeterTime } from "./time"
 
 /** Length of a load profile period in seconds. */
 const periodSeconds = 900
-/** Tariff 2 runs from 22:00 to 06:00 UTC; without a trusted time everything is tariff 1. */
-const tariff2From = 22 * 3600
-const tariff2To = 6 * 3600
 const daySeconds = 86400
 
 /**
@@ -27,7 +27,11 @@ const daySeconds = 86400
 export class Meter {
     readonly identity: Identity
     readonly trust: TrustStore
+    readonly places: Places
     readonly certificates: Certificates
+    readonly parameters: Parameters
+    /** Told of the seal and the clock once a second. */
+    onEvent: (event: Event) => void = () => {}
     readonly registers: Registers
     readonly time: MeterTime
     readonly issuer: Issuer
@@ -51,8 +55,11 @@ export class Meter {
         this.trust = new TrustStore(store, trustAt, trustSlotSize, trustSlots)
         this.registers = new Registers(store)
         this.time = new MeterTime(store, rtc, this.registers.secondsIndex())
-        this.certificates = new Certificates(store, this.trust, this.time)
-        this.issuer = new Issuer(store, machine.custody)
+        this.places = new Places(store)
+        this.certificates = new Certificates(store, this.trust, this.time, this.places)
+        this.parameters = new Parameters(store)
+        const self = this
+        this.issuer = new Issuer(store, () => self.custody())
         this.damaged = this.registers.damaged(this.identity.step() >= Step.Certified) || this.issuer.damaged()
         if (this.damaged) console.log("registers or hash chain are damaged: this meter neither counts nor signs")
         this.present = nothing()
@@ -62,13 +69,34 @@ export class Meter {
 
     /** One second's work. A front end fault is shown in the status word and met by a new start. */
     tick(): void {
-        this.time.refresh()
+        if (this.time.refresh()) this.onEvent(Event.clockStopped)
+        this.watchSeal()
         if (this.frontEndStarting || this.damaged) return
         const ran = this.frontEndRuns
         // A reset is met at once: each second in which the front end stands still is energy lost.
         if (!this.take() && ran) this.take()
         this.registers.commit(this.time.secondsIndex())
         this.closePeriod()
+    }
+
+    /** Holder of the key in force. */
+    custody(): KeyCustody {
+        return this.keyHolder(this.places.key())
+    }
+
+    /** Holder of the key made at calibration (0) or of the spare one (1). */
+    keyHolder(which: number): KeyCustody {
+        const spare = this.machine.spare
+        if (which === 0) return this.machine.custody
+        if (!spare) fail(Code.KeyAbsent, -1, "a second key", "none on this board")
+        return spare
+    }
+
+    private watchSeal(): void {
+        const open = this.machine.sealOpen()
+        if (open === this.parameters.sealOpen() || this.identity.step() !== Step.Calibrated) return
+        this.onEvent(open ? Event.sealOpened : Event.sealClosed)
+        this.parameters.setSealOpen(open)
     }
 
     /** Takes the energy since the last time; false where the front end failed, which is then started at the next call. */
@@ -146,7 +174,7 @@ export class Meter {
         fields.drawn = this.registers.total()
         fields.fedIn = this.registers.fedIn()
         fields.status = this.status()
-        fields.keyProtection = this.machine.custody.protection
+        fields.keyProtection = this.custody().protection
         return fields
     }
 
@@ -177,7 +205,7 @@ export class Meter {
         if (!this.time.trusted()) return 1
         const utc = this.time.utcSeconds()
         const second = utc - Math.floor(utc / daySeconds) * daySeconds
-        return second >= tariff2From || second < tariff2To ? 2 : 1
+        return this.parameters.isTariff2(second) ? 2 : 1
     }
 }
 

@@ -7,6 +7,12 @@ import { timeAt, timeSize } from "./layout"
 
 const qualityAt = 0
 const setAtSeconds = 4
+/** Day of the last correction, and by how many seconds the time was corrected on it. */
+const dayAt = 8
+const correctedAt = 12
+const daySeconds = 86400
+/** Seconds a day by which the time may be corrected without that being a new time. */
+const mostCorrection = 3
 
 /**
  * The meter's two times: UTC with its quality, and the seconds index that only ever runs forward.
@@ -42,9 +48,9 @@ export class MeterTime {
 
     /**
      * Reads the clock; to be called once a second. A clock that does not answer counts as stopped until it answers
-     * again: its own flag says whether it went on.
+     * again: its own flag says whether it went on. True where it is found that the oscillator has stopped.
      */
-    refresh(): void {
+    refresh(): boolean {
         let running = true
         this.answers = false
         this.utc = 0
@@ -59,11 +65,27 @@ export class MeterTime {
         if (!running && this.data[qualityAt] === TimeQuality.Set) {
             this.data[qualityAt] = TimeQuality.Stopped
             this.record.save(this.data)
+            return true
         }
+        return false
+    }
+
+    /** Is a set to `utcSeconds` a correction of a trusted time: 3 s at most, and with all others of the day together? */
+    isCorrection(utcSeconds: number): boolean {
+        return this.trusted() && this.corrected(utcSeconds) <= mostCorrection
+    }
+
+    /** By how many seconds the time would have been corrected on this day. */
+    private corrected(utcSeconds: number): number {
+        const before = this.data.getAt(dayAt, "u32") === Math.floor(this.utc / daySeconds) ? this.data[correctedAt] : 0
+        return before + Math.abs(utcSeconds - this.utc)
     }
 
     /** An authorised set of the time. */
     set(utcSeconds: number): void {
+        const corrected = this.isCorrection(utcSeconds) ? this.corrected(utcSeconds) : 0
+        this.data.setAt(dayAt, "u32", Math.floor(this.utc / daySeconds))
+        this.data[correctedAt] = corrected
         this.rtc.set(utcSeconds)
         this.data[qualityAt] = TimeQuality.Set
         this.data.setAt(setAtSeconds, "u32", utcSeconds)

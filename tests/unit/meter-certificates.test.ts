@@ -4,6 +4,7 @@ import { TrustStore } from "../../firmware/core/trust-store"
 import { Role } from "../../firmware/core/x509-role"
 import { Certificates } from "../../firmware/meter/certificates"
 import { TrustSlot, trustAt, trustSlotSize, trustSlots } from "../../firmware/meter/layout"
+import { Places } from "../../firmware/meter/places"
 import type { MeterTime } from "../../firmware/meter/time"
 import { x509 } from "../../tools/pki/x509"
 import { noon, party, read, type TestParty } from "../helpers/certificates"
@@ -50,7 +51,7 @@ class Bench {
             trust.close(TrustSlot.Manufacturer, manufacturer.der.length)
         }
         const time = { trusted: () => this.trusted, utcSeconds: () => noon } as unknown as MeterTime
-        this.certificates = new Certificates(store, trust, time)
+        this.certificates = new Certificates(store, trust, time, new Places(store))
     }
 
     /** Sends `object` and its issuer's certificate in parts, then the order; the code of a refusal. */

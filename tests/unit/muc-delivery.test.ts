@@ -13,6 +13,7 @@ import { TrustStore } from "../../firmware/core/trust-store"
 import { Role } from "../../firmware/core/x509-role"
 import { Certificates } from "../../firmware/meter/certificates"
 import * as meterLayout from "../../firmware/meter/layout"
+import { Places } from "../../firmware/meter/places"
 import type { MeterTime } from "../../firmware/meter/time"
 import { Delivery } from "../../firmware/muc/delivery"
 import { Holdings } from "../../firmware/muc/holdings"
@@ -70,7 +71,7 @@ class FakeMeter {
         trust.writePart(meterLayout.TrustSlot.Manufacturer, 0, maker.der)
         trust.close(meterLayout.TrustSlot.Manufacturer, maker.der.length)
         const clock = { trusted: () => true, utcSeconds: () => noon } as unknown as MeterTime
-        this.certificates = new Certificates(this.store, trust, clock)
+        this.certificates = new Certificates(this.store, trust, clock, new Places(this.store))
     }
 
     exchange(id: Buffer, raw: Buffer): Buffer {

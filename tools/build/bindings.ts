@@ -8,7 +8,7 @@ export interface Binding {
 const store = { mb85rc1mt: ["Mb85rc1mt"] }
 
 /** Ports of a row of `devicescript.json`; only some images have the last ones. */
-export type Port = "bus" | "custody" | "agreement" | "uplink"
+export type Port = "bus" | "custody" | "spare" | "agreement" | "uplink"
 
 /**
  * The bindings `devicescript.json` can name. In the expressions `bus` is the bus of the board, `custody` its custody
@@ -31,6 +31,17 @@ export const bindings: Record<Port, Record<string, Binding>> = {
         software: {
             imports: { "keys-software": ["SoftwareCustody"], ...store },
             expression: "new SoftwareCustody(new Mb85rc1mt(bus, 0x50))",
+        },
+    },
+    // The second key, into which a meter's key rolls over: another slot, another place.
+    spare: {
+        element: {
+            imports: { "keys-element": ["ElementCustody"] },
+            expression: "new ElementCustody((custody as ElementCustody).part, 2)",
+        },
+        software: {
+            imports: { "keys-software": ["SoftwareCustody"], ...store },
+            expression: "new SoftwareCustody(new Mb85rc1mt(bus, 0x50), 0x00900)",
         },
     },
     agreement: {

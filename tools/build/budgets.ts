@@ -23,12 +23,12 @@ export interface Room {
 export const rooms: Room[] = [
     { name: "p256", budget: 17, files: /^(firmware\/core\/(p256|ecdsa|rfc6979)|hal\/keys-software)/ },
     { name: "update", budget: 4, files: /^firmware\/core\/(lms|hss|cose|cbor)/ },
-    { name: "evidence", budget: 5, files: /^firmware\/core\/(signed|access|command|logbook|evidence|journal)/ },
+    { name: "evidence", budget: 7, files: /^firmware\/core\/(signed|access|command|logbook|evidence|journal)/ },
     { name: "core", budget: 24, files: /^firmware\/core\// },
     { name: "tls", budget: 12, files: /^firmware\/tls\// },
     { name: "sandbox", budget: 9, files: /^firmware\/sandbox\// },
     { name: "drivers", budget: 13.5, files: /^hal\// },
-    { name: "app", budget: 13.5, files: /^firmware\// },
+    { name: "app", budget: 17, files: /^firmware\// },
     { name: "library", budget: 6, files: /^node_modules\/@devicescript\// },
     // The program's start: constants of all modules, and the tables of the classes' methods.
     { name: "start", budget: 4, files: /./ },

@@ -20,10 +20,11 @@ export function entryText(variant: Variant): string {
     const around = surroundings[variant.hardware === "vm" ? "vm" : "board"]
     const bus = bindings.bus[variant.bus]
     const custody = bindings.custody[variant.custody]
+    const spare = variant.spare === undefined ? undefined : bindings.spare[variant.spare]
     const agreement = variant.agreement === undefined ? undefined : bindings.agreement[variant.agreement]
     const uplink = variant.uplink === undefined ? undefined : bindings.uplink[variant.uplink]
     const used = [bus, custody, around.settings, around.sealOpen]
-    for (const binding of [agreement, uplink]) if (binding) used.push(binding)
+    for (const binding of [spare, agreement, uplink]) if (binding) used.push(binding)
     const pins = variant.hardware === "vm" ? [] : [`import { pins } from "@dsboard/${variant.hardware}"`]
     return [
         'import * as ds from "@devicescript/core"',
@@ -42,6 +43,7 @@ export function entryText(variant: Variant): string {
         "    bus,",
         `    settings: ${around.settings.expression},`,
         "    custody,",
+        ...(spare ? [`    spare: ${spare.expression},`] : []),
         ...(agreement ? [`    agreement: ${agreement.expression},`] : []),
         ...(uplink ? [`    uplink: ${uplink.expression},`] : []),
         '    deviceId: Buffer.from(ds.deviceIdentifier("self"), "hex"),',

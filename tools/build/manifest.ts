@@ -15,6 +15,8 @@ export interface Variant {
     version: string
     bus: string
     custody: string
+    /** Holder of the key that a meter's key rolls over into. */
+    spare?: string
     /** Key agreement of TLS. */
     agreement?: string
     uplink?: string
@@ -24,7 +26,7 @@ export interface Variant {
 export class ManifestError extends Error {}
 
 /** Ports that an image may do without. */
-const optional: Port[] = ["agreement", "uplink"]
+const optional: Port[] = ["spare", "agreement", "uplink"]
 
 /** All variants of the manifest in `root`, in its order. Throws `ManifestError` naming what is wrong. */
 export function readManifest(root: string): Variant[] {
@@ -54,8 +56,9 @@ export function readManifest(root: string): Variant[] {
             }
             if ((row.bus === "vm") !== (hardware === "vm"))
                 throw new ManifestError(`${where}: bus "${row.bus}" does not exist on ${hardware}`)
-            if (row.agreement === "element" && row.custody !== "element")
-                throw new ManifestError(`${where}: agreement "element" needs custody "element"`)
+            for (const port of ["spare", "agreement"])
+                if (row[port] === "element" && row.custody !== "element")
+                    throw new ManifestError(`${where}: ${port} "element" needs custody "element"`)
             variants.push({
                 image,
                 board,
@@ -64,6 +67,7 @@ export function readManifest(root: string): Variant[] {
                 version: it.version,
                 bus: row.bus,
                 custody: row.custody,
+                spare: row.spare,
                 agreement: row.agreement,
                 uplink: row.uplink,
             })
