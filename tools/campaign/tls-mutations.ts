@@ -225,7 +225,7 @@ export async function run(count: number, seed: number, where: "node" | "vm"): Pr
 function sample(all: Mutation[], count: number, seed: number): Mutation[] {
     const below = randomFrom(seed)
     const left = [...all]
-    const chosen: Mutation[] = count >= all.length ? left : []
+    const chosen: Mutation[] = []
     while (chosen.length < count && left.length > 0) {
         const at = below(left.length)
         chosen.push(left[at])
