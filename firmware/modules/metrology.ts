@@ -105,8 +105,9 @@ function tick(): number {
 function crc16(octets: Buffer, length: number): number {
     let crc = 0xffff
     for (let i = 0; i < length; ++i) {
-        crc = crc ^ octets[i]
-        for (let bit = 0; bit < 8; ++bit) crc = crc & 1 ? (crc >> 1) ^ 0x8408 : crc >> 1
+        let h = (crc ^ octets[i]) & 0xff
+        h = (h ^ (h << 4)) & 0xff
+        crc = (crc >> 8) ^ (h << 8) ^ (h << 3) ^ (h >> 4)
     }
     return crc ^ 0xffff
 }

@@ -25,7 +25,7 @@ class Turn {
         if (this.failures === 0) return period
         let wait = 10
         for (let i = 1; i < this.failures && wait < period; ++i) wait = wait * 2
-        return wait < period ? wait : period
+        return Math.min(wait, period)
     }
 }
 

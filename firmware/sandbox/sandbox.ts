@@ -86,7 +86,8 @@ export class Sandbox {
     ) {
         this.called = checkImage(image)
         this.left = limits.memory
-        for (let i = 0; i < 248; ++i) this.blank.push(undefined)
+        // The runtime fills an array up to what is written.
+        this.blank[Math.max(16, image.getAt(12, "u16"))] = undefined
         this.globals = this.blank.slice(0, image.getAt(12, "u16"))
         this.stack = this.blank.slice(0, 17)
     }
@@ -430,6 +431,7 @@ export class Sandbox {
         let formals = image[at + 10]
         let next = 0
         this.take(24 + 8 * slots)
+        if (this.blank.length < slots) this.blank[slots] = undefined
         const frame = this.blank.slice(0, slots)
         if (flags !== 0) {
             if ((flags & 1) !== 0) {

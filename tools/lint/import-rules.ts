@@ -32,6 +32,11 @@ export const importRules: ImportRule[] = [
         allowed: [core, /^firmware\/sandbox\//],
         says: "sandbox imports only core",
     },
+    {
+        files: /^firmware\/modules\//,
+        allowed: [/^@devicescript\/core$/],
+        says: "a module runs alone: it imports nothing but @devicescript/core",
+    },
     ...["meter", "muc", "display"].flatMap(app => appRules(app)),
     {
         files: /^hal\/(runtime|within|pin-board|(bus|uplink|settings|seal)-\w+)\.ts$/,
