@@ -1,10 +1,20 @@
 import { beforeAll, describe, expect, test } from "vitest"
-import { Code } from "../../firmware/core/errors"
+import { Code, PlombError } from "../../firmware/core/errors"
 import { checkImage } from "../../firmware/sandbox/image"
 import { builtinCount, builtinName } from "../../firmware/sandbox/names"
 import { Sandbox } from "../../firmware/sandbox/sandbox"
 import { compile } from "../../tools/vm/compile.ts"
-import { plombError } from "../helpers/errors"
+
+/** The typed error that `action` throws; any other passes. */
+function plombError(action: () => unknown): PlombError {
+    try {
+        action()
+    } catch (error) {
+        if (error instanceof PlombError) return error
+        throw error
+    }
+    throw new Error("nothing was thrown")
+}
 
 /** Positions in the header of start and length: functions 32, code 40, floats 48, strings' octets 88. */
 let image: Buffer
