@@ -69,7 +69,7 @@ function tick(): number {
     if (inputs.getAt(12, "u32") * currentGain > 60) flags = flags | flagOverload
     if (inputs.getAt(16, "u32") & 0x20000) flags = flags | flagFrontEnd
     if (inputs.getAt(25, "u8") !== 2) flags = flags | flagNoTime
-    if (current === 0 || seconds % 60 === 0) {
+    if (current === 0 || (seconds | 0) % 60 === 0) {
         // Without a trusted time all is counted under tariff 1.
         const tariff = flags & flagNoTime ? 1 : tariffAt(Math.floor(seconds / 60), inputs.getAt(24, "u8"))
         if (tariff !== current) {
