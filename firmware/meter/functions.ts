@@ -4,7 +4,7 @@ import { answerCommand } from "../core/command-answer"
 import { CRC_BAD } from "../core/crc16"
 import { writeCsr } from "../core/csr"
 import { Code, fail, PlombError } from "../core/errors"
-import { type Event, Logbook, none } from "../core/logbook"
+import { Event, Logbook, none } from "../core/logbook"
 import { cut, join, numberBE, sameOctets, uintBE } from "../core/octets"
 import { platform } from "../core/platform"
 import { Attention } from "../core/sml-attention"
@@ -165,7 +165,7 @@ export class Functions {
             if (fn !== anyone) this.gate.demand(caller, fn)
             if (set) answer = this.set(caller, row, request.value)
         } catch (e: any) {
-            const log = this.announced
+            const log = this.announced as Logbook | undefined
             if (e instanceof PlombError && log) log.append(Event.failed, fn, caller, e.code, name)
             else if (e instanceof PlombError && fn !== anyone) this.logOf(fn).refused(fn, caller, e.code, name)
             throw e
