@@ -1,9 +1,9 @@
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { afterAll, beforeAll, describe, expect, it, vi } from "vitest"
-import { main } from "../../tools/cli/main.ts"
+import { afterAll, beforeAll, describe, expect, it } from "vitest"
 import { Directory } from "../../tools/directory/directory.ts"
+import { heard } from "../helpers/heard.ts"
 
 const home = process.cwd()
 let folder: string
@@ -20,21 +20,6 @@ afterAll(() => {
     process.chdir(home)
     rmSync(folder, { recursive: true, force: true })
 })
-
-/** Exit code, standard output and standard error of one command. */
-async function heard(words: string): Promise<{ code: number; out: string; error: string }> {
-    const out: string[] = []
-    const error: string[] = []
-    const spies = [
-        vi.spyOn(console, "log").mockImplementation(text => void out.push(text)),
-        vi.spyOn(console, "error").mockImplementation(text => void error.push(text)),
-    ]
-    try {
-        return { code: await main(words.split(" ")), out: out.join("\n"), error: error.join("\n") }
-    } finally {
-        for (const spy of spies) spy.mockRestore()
-    }
-}
 
 /** The chips as they are kept, to see that nothing was changed. */
 function chips(meter: string): string[] {

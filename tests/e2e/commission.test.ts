@@ -1,9 +1,9 @@
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { afterAll, beforeAll, describe, expect, it, vi } from "vitest"
-import { main } from "../../tools/cli/main.ts"
+import { afterAll, beforeAll, describe, expect, it } from "vitest"
 import { UplinkPeer } from "../../tools/desk/uplink-peer.ts"
+import { heard } from "../helpers/heard.ts"
 
 const home = process.cwd()
 const id = "054d4300000001"
@@ -23,21 +23,6 @@ afterAll(() => {
     process.chdir(home)
     rmSync(folder, { recursive: true, force: true })
 })
-
-/** Exit code, standard output and standard error of one command. */
-async function heard(words: string): Promise<{ code: number; out: string; error: string }> {
-    const out: string[] = []
-    const error: string[] = []
-    const spies = [
-        vi.spyOn(console, "log").mockImplementation(text => void out.push(text)),
-        vi.spyOn(console, "error").mockImplementation(text => void error.push(text)),
-    ]
-    try {
-        return { code: await main(words.split(" ")), out: out.join("\n"), error: error.join("\n") }
-    } finally {
-        for (const spy of spies) spy.mockRestore()
-    }
-}
 
 const station = "commission muc --pki pki --passphrase-file secret --yes"
 const installation = "--password-file password --key1plc random --key2plc key2"
