@@ -27,6 +27,8 @@ interface Change {
     /** What lies in the device's RAM beforehand; gone with the power, so it is done for each cut. */
     prepare(): Promise<void>
     order(): Request
+    /** The program ends after its answer, and the rest is done when it starts anew. */
+    restarts?: boolean
     /** All that tells the old state from the new one. */
     state(): Promise<string>
 }
@@ -47,7 +49,7 @@ export async function run(count: number): Promise<Outcome> {
     const failures: string[] = []
     let cases = 0
     for (const make of [accessChange, providerChange, logbookReset, keyRollover, erase]) {
-        const stage = await Stage.open({ muc: false })
+        const stage = await Stage.open({ muc: false, restart: make === erase })
         try {
             const cuts = new Cuts(stage, await make(stage))
             await cuts.run(count)
@@ -91,8 +93,11 @@ class Cuts {
             const before = sizes.slice(0, i).reduce((sum, each) => sum + each, 0)
             return size > 1 ? [before + (size >> 1), before + size] : [before + 1]
         })
-        const step = Math.max(1, points.length / most)
-        for (let i = 0; i < points.length; i += step) await this.cut(start, points[Math.floor(i)], old, made)
+        const count = Math.min(most, points.length)
+        for (let i = 0; i < count; ++i) {
+            const place = count > 1 ? Math.round((i * (points.length - 1)) / (count - 1)) : 0
+            await this.cut(start, points[place], old, made)
+        }
     }
 
     summary(): string {
@@ -112,7 +117,9 @@ class Cuts {
             if (address >> 1 === 0x28 && data.length > 2) sizes.push(data.length - 2)
             return write.call(fram, address, data)
         }
+        const began = this.meter.board.log.length
         const came = await this.stage.show(command, this.meter)
+        if (this.change.restarts) await this.started(began)
         fram.write = write
         if (came.code !== 0) this.failures.push(`${this.change.name}: ${came.text}`)
         return sizes
@@ -125,7 +132,9 @@ class Cuts {
         const command = this.command()
         void board.exited
         bench.fram.cutAfterWrites(point)
+        const began = board.log.length
         await this.stage.show(command, this.meter)
+        if (this.change.restarts) await this.started(began)
         bench.fram.cutNever()
         if (board.powered) {
             // Later writes of a slower run: it ended uncut.
@@ -133,8 +142,7 @@ class Cuts {
         }
         ++this.points
         await board.exited
-        await board.powerOn()
-        await this.stage.desk.world.runFor(4000)
+        await this.powerOn()
         const state = await this.change.state()
         if (state === old) ++this.olds
         else if (state === made) ++this.news
@@ -163,8 +171,23 @@ class Cuts {
         await board.powerOff()
         bench.fram.load(kept.fram)
         bench.secureElement.load(kept.element)
+        await this.powerOn()
+    }
+
+    private async powerOn(): Promise<void> {
+        const { board } = this.meter
+        const began = board.log.length
         await board.powerOn()
-        await this.stage.desk.world.runFor(3000)
+        await this.started(began)
+    }
+
+    /** Waits for the line with which the meter begins, in what is printed from line `began` on. */
+    private async started(began: number): Promise<void> {
+        const { board } = this.meter
+        const { world } = this.stage.desk
+        const begins = () => board.log.slice(began).some(line => / step \d+$/.test(line))
+        await world.runUntil(() => !board.powered || begins(), 60_000).catch(() => {})
+        if (board.powered) await world.runFor(2500)
     }
 }
 
@@ -224,7 +247,9 @@ async function logbookReset(stage: Stage): Promise<Change> {
         order: () => set(metrologicalResetPath, word(last)),
         state: async () => {
             const { count, first, whole, entries } = await read()
-            return `${count} entries from ${first}, ${entries.map(({ event }) => event)}, ${whole ? "whole" : "broken"}`
+            // Who sends the command again is nobody, and is entered.
+            const told = entries.filter(({ role }) => role !== "nobody").map(({ event }) => event)
+            return `from ${first}: ${told}, ${whole ? "whole" : "broken"}, ${count > 0}`
         },
     }
 }
@@ -262,6 +287,7 @@ async function erase(stage: Stage): Promise<Change> {
         name: "erase",
         by,
         brief: true,
+        restarts: true,
         prepare: async () => void (await stage.tell(by, meter, [list()])),
         order: () => set(erasePath, stage.write(authority, meter, [set(erasePath, Buffer.of(0))], { brief: true })),
         state: async () => {

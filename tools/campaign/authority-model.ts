@@ -97,6 +97,12 @@ export class AuthorityModel {
         return []
     }
 
+    /** Kinds of wishes that the table and the certificate allow. */
+    wants({ role, rights }: Signatory): Wish["kind"][] {
+        const kinds: Wish["kind"][] = ["read", "label", "hours", "access"]
+        return kinds.filter(kind => (this.row(this.table, fnOf[kind]) >> role) & (rights >> fnOf[kind]) & 1)
+    }
+
     private open({ by, counter, from, to, broken }: Plan): Code | undefined {
         const { role, version, never } = this.signatories[by]
         if (to < from || to - from > 86_400) return Code.CommandPeriod

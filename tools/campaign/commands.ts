@@ -20,6 +20,20 @@ type Random = (below: number) => number
 /** After so many commands all that the model knows is compared, and the metrological logbook read and cleared. */
 const stretch = 20
 
+/** Seconds from now: the past, the future, whole days, more than that, none at all. */
+const periods = [
+    [-86_000, 300],
+    [-7200, -3600],
+    [3600, 7200],
+    [-86_400, 3600],
+    [900, -900],
+]
+const kinds = ["read", "label", "hours", "access"] as const
+
+function pick<T>(random: Random, from: readonly T[]): T {
+    return from[random(from.length)]
+}
+
 /**
  * Random command sequences to a meter in the stock VM: people of every role, some with certificates that must not count, counters that go
  * on, stand or go back, validity past and future, broken signatures, one to three requests. What the meter does is compared with a model,
@@ -128,36 +142,22 @@ class Play {
         const { random } = this
         const by = random(this.cast.length)
         const last = this.counters[by]
-        const counter = [
-            last + 1,
-            last + 1,
-            last + 1,
-            last + 1 + random(1000),
-            last,
-            Math.max(0, last - 1 - random(5)),
-        ][random(6)]
+        const next = [last + 1, last + 1, last + 1, last + 1 + random(1000)]
+        const counter = [...next, ...next, last, Math.max(0, last - 1 - random(5))][random(10)]
         this.counters[by] = Math.max(last, counter)
-        const [from, to] = [
-            [-300, 900],
-            [-300, 900],
-            [-300, 900],
-            [-300, 900],
-            [-86_000, 300],
-            [-7200, -3600],
-            [3600, 7200],
-            [-86_400, 3600],
-            [900, -900],
-        ][random(9)]
-        const wishes = Array.from({ length: 1 + random(3) }, () => this.wish())
+        const [from, to] = random(3) > 0 ? [-300, 900] : pick(random, periods)
+        const wishes = Array.from({ length: 1 + random(3) }, () => this.wish(by))
         return { by, counter, from, to, broken: random(10) === 0, wishes }
     }
 
-    private wish(): Wish {
+    /** Mostly something that the signer may want. */
+    private wish(by: number): Wish {
         const { random } = this
-        const kind = random(4)
-        if (kind === 0) return { kind: "read" }
-        if (kind === 1) return { kind: "label", value: `label ${random(1000)}` }
-        if (kind === 2)
+        const mine = this.model.wants(this.cast[by].is)
+        const kind = mine.length > 0 && random(4) > 0 ? pick(random, mine) : pick(random, kinds)
+        if (kind === "read") return { kind }
+        if (kind === "label") return { kind: "label", value: `label ${random(1000)}` }
+        if (kind === "hours")
             return { kind: "hours", value: Buffer.concat([half(random(1440)), half(random(1440))]).toString("hex") }
         return { kind: "access", table: this.otherTable() }
     }

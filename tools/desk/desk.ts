@@ -50,6 +50,8 @@ export interface DeskOptions extends WorldOptions {
     onLog?(board: string, line: string): void
     /** All boards count bytecode steps. */
     countSteps?: boolean
+    /** Boards whose program ends begin again, as real ones do; otherwise that is an error. */
+    restart?: boolean
 }
 
 /**
@@ -86,6 +88,8 @@ export class Desk {
                     parts: [bench],
                     onLog,
                     countSteps: options.countSteps,
+                    restart: options.restart,
+                    onEnd: options.restart ? () => {} : undefined,
                 }),
             })
         }
@@ -120,6 +124,8 @@ export class Desk {
             settings,
             onLog: line => this.options.onLog?.("muc", line),
             countSteps: this.options.countSteps,
+            restart: this.options.restart,
+            onEnd: this.options.restart ? () => {} : undefined,
         })
         this.muc = { board, bench }
         await board.powerOn()

@@ -39,6 +39,8 @@ export async function run(): Promise<Report> {
         const stage = await Stage.open({ muc })
         try {
             const component = muc ? stage.muc : stage.meter
+            // A row of the load profile is there to be read.
+            await stage.desk.world.runFor(900_000)
             matrices.push(await matrixOf(stage, component, await columnsOf(stage, component)))
         } finally {
             await stage.close()

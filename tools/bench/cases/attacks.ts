@@ -1,7 +1,6 @@
 import { Code } from "../../../firmware/core/errors.ts"
 import { closeReq, openReq, setProcParameterReq } from "../../../firmware/core/sml-messages.ts"
 import {
-    addressesPath,
     commandPath,
     labelPath,
     logbookPath,
@@ -17,7 +16,7 @@ import { renew } from "../../pki/renew.ts"
 import { readCommand } from "../../verify/command-file.ts"
 import { readSmlFile } from "../../verify/sml-file.ts"
 import type { Report } from "../report.ts"
-import type { Came } from "./answer.ts"
+import { type Came, codeText } from "./answer.ts"
 import { forge } from "./forge.ts"
 import { readLog } from "./logs.ts"
 import { differences, stillOf } from "./memory.ts"
@@ -54,9 +53,7 @@ class Siege {
 
     /** What an operator may do, and what would show. */
     order(text: string) {
-        return this.target.name === "meter"
-            ? set(labelPath, Buffer.from(text))
-            : set(addressesPath, Buffer.from(`directory=${text}:389`))
+        return set(labelPath, Buffer.from(text))
     }
 
     async refused(who: Person | string, what: string, attempt: () => Promise<Came>, ...codes: Code[]): Promise<void> {
@@ -206,20 +203,25 @@ async function escalations(stage: Stage, story: Story, siege: Siege, operator: P
 /** Every refusal is in the logbook: an entry of its code, or, of a known signer, with the function. */
 async function logged(stage: Stage, story: Story, siege: Siege): Promise<void> {
     const { target } = siege
-    const meter = target.name === "meter"
-    const reader = meter ? await stage.certify("inspector", "inspector") : stage.person("manufacturer")
-    const log = await readLog(stage, reader, target, meter ? metrologicalLogbookPath : logbookPath)
-    story.done(reader, "reads the logbook", log.came)
-    const told = new Set(log.entries.filter(({ event }) => event === "refused").map(({ code }) => code))
-    const missing = [...siege.codes].filter(code => !told.has(code)).map(code => `E${code} ${Code[code]}`)
-    story.shows("logbook", `tells the refusals, ${siege.codes.size} kinds`, "all", missing.join(", ") || "all")
-    story.shows(
-        "logbook",
-        "every entry names the one before, the head the newest",
-        "whole",
-        log.whole ? "whole" : "broken",
-    )
-    story.notes.push(`${target.name}: ${log.count} entries in the logbook.`)
+    const manufacturer = stage.person("manufacturer")
+    const books: [who: Person, path: Buffer][] = [[manufacturer, logbookPath]]
+    if (target.name === "meter") books.push([await stage.certify("inspector", "inspector"), metrologicalLogbookPath])
+    const told = new Set<number>()
+    for (const [who, path] of books) {
+        const log = await readLog(stage, who, target, path)
+        const name = path === logbookPath ? "logbook" : "metrological logbook"
+        story.done(who, `reads the ${name}`, log.came)
+        story.shows(
+            name,
+            "every entry names the one before, the head the newest",
+            "whole",
+            log.whole ? "whole" : "broken",
+        )
+        story.notes.push(`${target.name}: ${log.count} entries in the ${name}.`)
+        for (const { event, code } of log.entries) if (event === "refused") told.add(code)
+    }
+    const missing = [...siege.codes].filter(code => !told.has(code)).map(codeText)
+    story.shows("logbooks", `tell the refusals, ${siege.codes.size} kinds`, "all", missing.join(", ") || "all")
 }
 
 /** What `draft` says, under the signature of what `signed` said. */

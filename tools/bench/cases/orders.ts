@@ -60,6 +60,15 @@ export function orders(stage: Stage, { name }: Component): Order[] {
             request: set(changeProviderPath, nothing),
             after: wrongForm,
         },
+        { fn: Fn.setTime, says: "sets the time", request: set(timePath, word(stage.seconds())), after: 0 },
+        { fn: Fn.setParameters, says: "sets the label", request: set(labelPath, Buffer.from("bench")), after: 0 },
+        { fn: Fn.erase, says: "erases", request: set(erasePath, nothing), after: wrongForm },
+        {
+            fn: Fn.deleteProvider,
+            says: "removes the provider",
+            request: set(deleteProviderPath, nothing),
+            after: wrongForm,
+        },
     ]
     if (name === "MUC")
         return [
@@ -71,7 +80,6 @@ export function orders(stage: Stage, { name }: Component): Order[] {
         { fn: Fn.readCurrent, says: "reads", request: list(), after: 0 },
         { fn: Fn.readProfile, says: "reads the load profile", request: profile(), after: 0 },
         ...both,
-        { fn: Fn.setTime, says: "sets the time", request: set(timePath, word(stage.seconds())), after: 0 },
         {
             fn: Fn.setMeteringParameters,
             says: "sets metering parameters",
@@ -91,14 +99,6 @@ export function orders(stage: Stage, { name }: Component): Order[] {
             request: set(metrologicalResetPath, word(0x7fffffff)),
             after: [Code.LogbookNotSeen],
         },
-        { fn: Fn.setParameters, says: "sets the label", request: set(labelPath, Buffer.from("bench")), after: 0 },
-        { fn: Fn.erase, says: "erases", request: set(erasePath, nothing), after: wrongForm },
         { fn: Fn.rolloverKey, says: "ends a key rollover", request: set(rolloverPath, nothing), after: wrongForm },
-        {
-            fn: Fn.deleteProvider,
-            says: "removes the provider",
-            request: set(deleteProviderPath, nothing),
-            after: wrongForm,
-        },
     ]
 }

@@ -101,7 +101,7 @@ export function run(): Promise<Report> {
 }
 
 /** What a certificate is refused with that no certificate held has issued. */
-export const unheld = [Code.ChainIssuer, Code.ChainKeyId, Code.SignerUnknown, Code.RoleNotCertifiable]
+export const unheld = [Code.ChainIssuer]
 
 /** A second security management of the same CA. */
 export async function nextProvider(stage: Stage): Promise<Person> {

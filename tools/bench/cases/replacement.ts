@@ -12,21 +12,24 @@ import { scan } from "../scan.ts"
 import { onStage } from "./on-stage.ts"
 import { list, profile, set } from "./requests.ts"
 import type { Person, Stage } from "./stage.ts"
+import type { Story } from "./story.ts"
 
 const yes = Buffer.of(0)
-/** Registers, and all that was signed (firmware/meter/layout.ts). */
-const readings: [name: string, from: number, to: number][] = [
-    ["registers", 0x01000, 0x02000],
+/** All that was signed (firmware/meter/layout.ts). */
+const signed: [name: string, from: number, to: number][] = [
     ["signed lists", 0x04000, 0x06000],
     ["load profile", 0x06000, 0x0e000],
 ]
+const journalAt = 0x01000
+const journalRecords = 64
+const journalRecord = 64
 
 /**
  * "If a metering device has to be replaced, the memory is completely erased internally, and a new installation is performed as described in
  * chap. 4.1 and 4.3."
  */
 export function run(): Promise<Report> {
-    return onStage("Replacement and repair of metering devices", async (stage, story) => {
+    const play = async (stage: Stage, story: Story) => {
         const { meter } = stage
         const authority = stage.person("calibration-authority")
         const fitter = await stage.certify("local-operator", "fitter")
@@ -37,19 +40,14 @@ export function run(): Promise<Report> {
             fitter,
             "erases without an order",
             await stage.tell(fitter, meter, [set(erasePath, yes)]),
-            Code.CommandForm,
-            Code.SmlLength,
-            Code.SmlTruncated,
+            Code.SmlEscape,
         )
-        const own = stage.write(fitter, meter, [set(erasePath, yes)], { brief: true })
+        const own = stage.write(fitter, meter, [set(erasePath, yes)], { brief: true, counter: 1000 })
         story.refused(
             fitter,
             "erases with an order of his own",
-            await stage.tell(fitter, meter, [set(erasePath, own)], { brief: true }),
-            Code.FunctionDenied,
+            await stage.tell(fitter, meter, [set(erasePath, own)], { brief: true, counter: 999 }),
             Code.RoleMismatch,
-            Code.CommandForm,
-            Code.ChainIssuer,
         )
         const elsewhere = orderOf(stage, authority, { target: Buffer.from("0a01504c4201000000ff", "hex") })
         story.refused(
@@ -80,32 +78,44 @@ export function run(): Promise<Report> {
         )
 
         const keyBefore = keyOf(stage)
+        await stage.desk.world.runFor(900_000)
+        const octetsBefore = octetsOf(stage)
+        const before = new Set(journalOf(stage))
         await stage.tell(fitter, meter, [list()])
         const erased = await stage.tell(fitter, meter, [set(erasePath, orderOf(stage, authority))], { brief: true })
         story.shows(fitter.name, "erases with the authority's order", "done", erased.text)
-        await stage.desk.world.runFor(5000)
+        await stage.desk.world.runFor(60_000)
         const left = scan(meter.bench.fram.memory, certificatesOf(stage.pki), [{ name: "key", octets: keyBefore }])
         const found = left.map(({ kind, name }) => `${kind} ${name}`).join(", ") || "none"
         story.shows("FRAM", "certificates, lists and keys in it", "none", found)
-        for (const [name, from, to] of readings) {
-            const octets = meter.bench.fram.memory.subarray(from, to)
-            const count = octets.filter(octet => octet !== 0 && octet !== 0xff).length
-            story.shows("FRAM", `octets of ${name} in it`, "0", `${count}`)
+        for (const [i, [name]] of signed.entries()) {
+            const [was, is] = [octetsBefore[i], octetsOf(stage)[i]]
+            story.shows("FRAM", `octets of ${name} in it`, "0 of many", `${is} of ${was > 0 ? "many" : "none"}`)
         }
+        const records = journalOf(stage).filter(record => before.has(record)).length
+        story.shows("FRAM", "registers of before in it", "0", `${records}`)
         story.shows("secure element", "the key that signed", "gone", keyOf(stage).equals(keyBefore) ? "there" : "gone")
-        story.refused(
-            operator,
-            "reads the erased meter",
-            await stage.tell(operator, meter, [list()]),
-            Code.ChainIssuer,
-            Code.SignerUnknown,
-            Code.ChainKeyId,
-            Code.KeyAbsent,
-            Code.NotSigned,
-        )
+        const silent = await stage.tell(operator, meter, [list()])
+        story.shows(operator.name, "reads the erased meter: it has no name any more", "no answer", silent.text)
         const verdict = await installedAnew(stage)
         story.shows("calibration station", "calibrates and certifies it anew; the first reading is", "proof", verdict)
-    })
+    }
+    return onStage("Replacement and repair of metering devices", play, { muc: false, restart: true })
+}
+
+/** How many octets of each kind of `signed` are there. */
+function octetsOf(stage: Stage): number[] {
+    const { memory } = stage.meter.bench.fram
+    return signed.map(([, from, to]) => memory.subarray(from, to).filter(octet => octet !== 0 && octet !== 0xff).length)
+}
+
+/** The records of the energy journal that are not blank. */
+function journalOf(stage: Stage): string[] {
+    const memory = Buffer.from(stage.meter.bench.fram.memory)
+    return Array.from({ length: journalRecords }, (_, i) => {
+        const at = journalAt + i * journalRecord
+        return memory.toString("hex", at, at + journalRecord)
+    }).filter(record => !/^(00|ff)*$/.test(record))
 }
 
 function orderOf(stage: Stage, authority: Person, manner = {}): Buffer {

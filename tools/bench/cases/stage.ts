@@ -70,6 +70,8 @@ export interface StageOptions {
     /** A MUC between the meter and us; everything goes over its uplink. Otherwise we stand at the meter's line. */
     muc?: boolean
     serial?: number
+    /** Boards begin again by themselves: a device that erases itself ends its program. */
+    restart?: boolean
     onLog?(board: string, line: string): void
 }
 
@@ -93,7 +95,7 @@ export class Stage {
         public uplink: UplinkPeer | undefined,
     ) {}
 
-    static async open({ muc = true, serial = 4711, onLog }: StageOptions = {}): Promise<Stage> {
+    static async open({ muc = true, serial = 4711, restart, onLog }: StageOptions = {}): Promise<Stage> {
         const folder = mkdtempSync(join(tmpdir(), "plomb-case-"))
         await layOutDesk(folder, [serial])
         const desk = await Desk.open({
@@ -102,6 +104,7 @@ export class Stage {
             load: constantLoad(800),
             clock: "virtual",
             startMs: Date.now(),
+            restart,
             onLog,
         })
         const uplink = muc ? new UplinkPeer(join(folder, "pki")) : undefined
