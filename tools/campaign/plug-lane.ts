@@ -50,6 +50,8 @@ const shares: Record<"light" | "board", [Plug, number][]> = {
 const behind = 3
 /** Acknowledged readings on their way beyond which meters take their time: what a busy machine can not judge it is not sent. */
 const mostUnderWay = 40
+/** How often the store is looked at. */
+const lookMs = 100
 /** Longest that nothing at all arrives while traffic is to come back, in ms. A board waits for a silence, and for a directory that is dark. */
 const patienceMs = { light: 90_000, board: 240_000 }
 
@@ -72,8 +74,12 @@ export class PlugLane {
     private readonly mucs: LightMuc[] = []
     /** "SERVERID PAGINATION" that the concentrator or the head-end said is on its disk. */
     private readonly acknowledged = new Set<string>()
-    /** The same by what is in the store, with the names of the files. */
-    private readonly arrived = new Map<string, string>()
+    /** Those of them that are not in the store yet. */
+    private readonly underWay = new Set<string>()
+    /** The same by what is in the store. */
+    private readonly arrived = new Set<string>()
+    /** Its newest list of each meter. */
+    private readonly newest = new Map<string, number>()
     private readonly seen = new Set<string>()
     /** Acknowledged and not come in time: told once. */
     private readonly late = new Set<string>()
@@ -199,22 +205,22 @@ export class PlugLane {
         for (const muc of this.mucs) muc.stop()
         await this.board?.close()
         let until = 0
-        for (let least = Number.POSITIVE_INFINITY; this.missing().length > 0; ) {
-            if (this.missing().length < least) {
-                least = this.missing().length
+        for (let least = Number.POSITIVE_INFINITY; this.underWay.size > 0; ) {
+            if (this.underWay.size < least) {
+                least = this.underWay.size
                 until = Date.now() + patienceMs[this.kind]
             }
             if (Date.now() > until) break
             await sleep(200)
             this.look()
         }
-        failures.push(...this.judge(), ...this.missing().map(each => `${each} was acknowledged and never arrived`))
+        failures.push(...this.judge(), ...[...this.underWay].map(each => `${each} was acknowledged and never arrived`))
         const signed = this.meters.reduce((sum, { pagination }) => sum + pagination, 0)
         const counts = {
             signed,
             acknowledged: this.acknowledged.size,
             arrived: this.arrived.size,
-            lost: this.missing().length,
+            lost: this.underWay.size,
             twice: this.twice,
         }
         return { counts, failures }
@@ -264,28 +270,32 @@ export class PlugLane {
     private note(text: string): void {
         const line = JSON.parse(text) as { serverId: string; pagination?: number; reading?: { pagination?: string } }
         const pagination = line.pagination ?? line.reading?.pagination
-        if (pagination !== undefined) this.acknowledged.add(`${line.serverId} ${pagination}`)
+        if (pagination === undefined) return
+        const key = `${line.serverId} ${pagination}`
+        this.acknowledged.add(key)
+        if (!this.arrived.has(key)) this.underWay.add(key)
     }
 
     /** How long a meter takes to answer. */
     private paceMs(): number {
-        return this.missing().length > mostUnderWay ? 2000 : 5
+        return this.underWay.size > mostUnderWay ? 2000 : 5
     }
 
     /** New readings of every meter must come into the store, with all that were acknowledged; what did not. */
     private async back(): Promise<string[]> {
         const before = new Map(this.meters.map(({ serverId, pagination }) => [serverId, pagination]))
-        const wanted = this.missing().filter(each => !this.late.has(each))
+        const wanted = [...this.underWay].filter(each => !this.late.has(each))
         let until = 0
         let least = Number.POSITIVE_INFINITY
         for (;;) {
             this.look()
-            const quiet = this.meters.filter(({ serverId }) => this.newest(serverId) <= before.get(serverId)!)
+            const lacks = ({ serverId }: Source) => before.get(serverId)! + 1 - (this.newest.get(serverId) ?? 0)
+            const quiet = this.meters.filter(each => lacks(each) > 0)
             const missing = wanted.filter(each => !this.arrived.has(each))
             // As long as what is waited for becomes less it is under way.
-            const owed = quiet.reduce((sum, { serverId }) => sum - this.newest(serverId) + before.get(serverId)! + 1, 0)
-            if (owed + missing.length < least) {
-                least = owed + missing.length
+            const owed = quiet.reduce((sum, each) => sum + lacks(each), missing.length)
+            if (owed < least) {
+                least = owed
                 until = Date.now() + patienceMs[this.kind]
             }
             if (quiet.length + missing.length === 0) return []
@@ -298,16 +308,8 @@ export class PlugLane {
                     ...missing.map(each => `${each} was acknowledged and did not arrive`),
                 ]
             }
-            await sleep(50)
+            await sleep(lookMs)
         }
-    }
-
-    private newest(serverId: string): number {
-        return Math.max(0, ...[...this.arrived.keys()].filter(each => each.startsWith(serverId)).map(numberOf))
-    }
-
-    private missing(): string[] {
-        return [...this.acknowledged].filter(each => !this.arrived.has(each))
     }
 
     /** Reads what has come into the store since the last look. */
@@ -317,7 +319,7 @@ export class PlugLane {
             const folder = join(this.store, serverId)
             if (!existsSync(folder)) continue
             for (const name of readdirSync(folder)) {
-                const path = join(folder, name)
+                const path = `${folder}/${name}`
                 if (this.seen.has(path)) continue
                 if (name === "refused") this.reported.push(`meter ${serverId} has refused readings`)
                 if (!name.endsWith(".evidence.json")) {
@@ -331,7 +333,9 @@ export class PlugLane {
                     ++this.twice
                     this.reported.push(`${key} is there twice`)
                 }
-                this.arrived.set(key, name)
+                this.arrived.add(key)
+                this.underWay.delete(key)
+                this.newest.set(serverId, Math.max(pagination, this.newest.get(serverId) ?? 0))
                 const [found] = itemsOf(readEvidence(path).sml)
                 const hash = createHash("sha256").update(found.item.signed).digest("hex")
                 if (hash !== signed.get(pagination)) this.reported.push(`${key} is not as it was signed`)
@@ -349,8 +353,4 @@ const issuers = ["ca-root", "manufacturer", "security-management", "institute-ro
 
 function hex(value: number, digits: number): string {
     return value.toString(16).padStart(digits, "0")
-}
-
-function numberOf(key: string): number {
-    return Number(key.slice(key.indexOf(" ") + 1))
 }
