@@ -5,10 +5,11 @@ import { instituteCrls } from "../../tools/calibrate/certifier.ts"
 import { serverIdOf } from "../../tools/calibrate/station.ts"
 import { attentionsOf, type Entry, Ledger } from "../../tools/campaign/ledger.ts"
 import { constantLoad, type LoadSource } from "../../tools/chips/load-source.ts"
-import { layOutCalibrated } from "../../tools/desk/calibrated.ts"
+import { layOutReadable } from "../../tools/desk/calibrated.ts"
 import { Desk } from "../../tools/desk/desk.ts"
+import { LineOperator } from "../../tools/desk/line-operator.ts"
 import { LineProbe } from "../../tools/desk/line-probe.ts"
-import { chainRequest, listRequest, profileRequest } from "../../tools/headend/requests.ts"
+import { chainRequest } from "../../tools/headend/requests.ts"
 import { readResponse, treeValues } from "../../tools/headend/responses.ts"
 import { derOfPem, readCertificate } from "../../tools/verify/certificate.ts"
 import { judgeEvidence } from "../../tools/verify/evidence.ts"
@@ -16,11 +17,12 @@ import type { Verdict } from "../../tools/verify/findings.ts"
 
 const period = 900_000
 
-/** One calibrated meter in a virtual world, and the test as the master of its line. */
+/** One calibrated meter in a virtual world, and the test as the master of its line, in the name of the operator. */
 export class LineBench {
     readonly ledger: Ledger
     readonly probe: LineProbe
     readonly id: Buffer
+    private readonly operator: LineOperator
     readonly log: string[] = []
     private asked = 0
 
@@ -31,6 +33,7 @@ export class LineBench {
     ) {
         this.id = Buffer.from(serverIdOf(serial), "hex")
         this.probe = new LineProbe(desk.world, desk.wire)
+        this.operator = new LineOperator(desk.world, join(folder, "pki"), this.id)
         const pem = readFileSync(join(folder, "pki", "meters", serverIdOf(serial), "cert.pem"), "utf8")
         this.ledger = new Ledger(readCertificate(derOfPem(pem, "CERTIFICATE")).key)
     }
@@ -38,7 +41,7 @@ export class LineBench {
     /** The meter has power and has measured for three seconds; the next period ends `leadMs` after power-on. */
     static async open(serial: number, load: LoadSource = constantLoad(3000), leadMs = 60_000): Promise<LineBench> {
         const folder = mkdtempSync(join(tmpdir(), "plomb-line-"))
-        await layOutCalibrated(folder, [serial])
+        await layOutReadable(folder, [serial])
         const log: string[] = []
         const desk = await Desk.open({
             serials: [serial],
@@ -62,9 +65,24 @@ export class LineBench {
         return Buffer.from([0xe2, ++this.asked >> 8, this.asked & 0xff])
     }
 
+    /** A command of the operator with these requests. */
+    command(...requests: Buffer[]): Buffer {
+        return this.operator.command(this.requestId(), ...requests)
+    }
+
+    /** The command that asks for a list made now, or for a stored one. */
+    listRequest(pagination?: number): Buffer {
+        return this.operator.list(this.requestId(), pagination)
+    }
+
+    /** The command that asks for rows, UTC seconds. */
+    profileRequest(from: number, to: number): Buffer {
+        return this.operator.profile(this.requestId(), from, to)
+    }
+
     /** A list made now. Fails where none comes. */
     async list(): Promise<Entry> {
-        const raw = await this.probe.ask(listRequest(this.requestId(), this.id))
+        const raw = await this.probe.ask(this.listRequest())
         if (!raw) throw new Error(`no answer; log: ${this.meter.board.log.slice(-8).join(" | ")}`)
         const [entry] = this.ledger.take(raw)
         if (!entry) throw new Error(`no list, but attention ${attentionsOf(raw)}`)
@@ -103,7 +121,7 @@ export class LineBench {
     async rows(from: number, to: number): Promise<Entry[]> {
         const rows: Entry[] = []
         for (let begin = from; begin <= to; ) {
-            const raw = await this.probe.ask(profileRequest(this.requestId(), this.id, begin, to), 15_000)
+            const raw = await this.probe.ask(this.profileRequest(begin, to), 15_000)
             if (!raw) throw new Error("no answer")
             if (attentionsOf(raw).length > 0) break
             rows.push(...this.ledger.take(raw))

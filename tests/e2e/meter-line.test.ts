@@ -1,3 +1,4 @@
+import { join } from "node:path"
 import { afterAll, beforeAll, describe, expect, test } from "vitest"
 import { LOAD_PROFILE } from "../../firmware/core/signed-list.ts"
 import { closeReq, getListReq, openReq } from "../../firmware/core/sml-messages.ts"
@@ -7,6 +8,7 @@ import { GET_PROFILE_LIST_REQ, SET_PROC_PARAMETER_REQ } from "../../firmware/cor
 import { writeFile } from "../../firmware/core/sml-transport.ts"
 import { writeMessage } from "../../firmware/core/sml-write.ts"
 import { energyBetween } from "../../tools/chips/load-source.ts"
+import { LineOperator } from "../../tools/desk/line-operator.ts"
 import { listRequest, profileRequest } from "../../tools/headend/requests.ts"
 import { judgeSeries } from "../../tools/verify/linkage.ts"
 import { LineBench } from "./line-bench.ts"
@@ -27,7 +29,7 @@ function file(...requests: Buffer[]): Buffer {
 function profileOf(path: Buffer, from?: number, to?: number): Buffer {
     const time = (seconds?: number) => (seconds === undefined ? undefined : [2, seconds])
     const values = [bench.id, undefined, undefined, undefined, time(from), time(to), [path], undefined, undefined]
-    return file(writeMessage(bench.requestId(), 0, GET_PROFILE_LIST_REQ, values))
+    return bench.command(writeMessage(bench.requestId(), 0, GET_PROFILE_LIST_REQ, values))
 }
 
 const obis = (hexCode: string) => Buffer.from(hexCode, "hex")
@@ -36,7 +38,7 @@ const obis = (hexCode: string) => Buffer.from(hexCode, "hex")
 async function recover(): Promise<void> {
     for (const pagination of bench.ledger.missing())
         for (let tries = 0; tries < 20 && bench.ledger.missing().includes(pagination); ++tries) {
-            const raw = await bench.probe.ask(listRequest(bench.requestId(), bench.id, pagination), 2500)
+            const raw = await bench.probe.ask(bench.listRequest(pagination), 2500)
             if (raw) bench.ledger.take(raw)
         }
 }
@@ -52,13 +54,15 @@ describe("before the first period has ended", () => {
 
     test("an empty load profile is said to be empty: FE11", async () => {
         const now = bench.seconds()
-        expect(await bench.attentions(profileRequest(bench.requestId(), bench.id, now - 9000, now))).toEqual(["fe11"])
+        expect(await bench.attentions(bench.profileRequest(now - 9000, now))).toEqual(["fe11"])
     })
 })
 
 describe("requests a meter must refuse", () => {
     test.each([
         ["SetProcParameter by anybody: FE02", () => setTime(), ["fe02"]],
+        ["a list asked for by anybody: FE02", () => listRequest(bench.requestId(), bench.id), ["fe02"]],
+        ["rows asked for by anybody: FE02", () => profileRequest(bench.requestId(), bench.id, 0, 2e9), ["fe02"]],
         [
             "an unknown parameter: FE01",
             () => parameterRequest(bench.requestId(), bench.id, obis("8181c7ffffff")),
@@ -66,7 +70,7 @@ describe("requests a meter must refuse", () => {
         ],
         [
             "a list it does not have: FE01",
-            () => file(getListReq(bench.requestId(), bench.id, bench.id, obis("0100630100ff"))),
+            () => bench.command(getListReq(bench.requestId(), bench.id, bench.id, obis("0100630100ff"))),
             ["fe01"],
         ],
         ["a profile it does not keep: FE01", () => profileOf(obis("8181c78612ff")), ["fe01"]],
@@ -79,7 +83,7 @@ describe("requests a meter must refuse", () => {
                 ]),
             ["fe14"],
         ],
-        ["a stored list that never was: FE13", () => listRequest(bench.requestId(), bench.id, 0x7fffffff), ["fe13"]],
+        ["a stored list that never was: FE13", () => bench.listRequest(0x7fffffff), ["fe13"]],
     ])("%s", async (_, request, wanted) => {
         expect(await bench.attentions(request())).toEqual(wanted)
     })
@@ -87,18 +91,19 @@ describe("requests a meter must refuse", () => {
     test("a file for another meter, or for nobody: silence", async () => {
         const other = Buffer.from(bench.id)
         other[9] ^= 1
+        const otherMeter = new LineOperator(bench.desk.world, join(bench.folder, "pki"), other)
         const id = bench.requestId()
         const nobody = writeFile([
             openReq(id, id, id, undefined),
             getListReq(id, id, undefined, undefined),
             closeReq(id, undefined),
         ])
-        expect(await bench.attentions(listRequest(id, other))).toBe("silence")
+        expect(await bench.attentions(otherMeter.list(id))).toBe("silence")
         expect(await bench.attentions(nobody)).toBe("silence")
     })
 
     test("a damaged file: silence, and the next good one is answered", async () => {
-        const damaged = listRequest(bench.requestId(), bench.id)
+        const damaged = bench.listRequest()
         damaged[30] ^= 1
         expect(await bench.attentions(damaged)).toBe("silence")
         await bench.list()
@@ -108,7 +113,7 @@ describe("requests a meter must refuse", () => {
         const id = bench.requestId()
         const list = getListReq(id, id, bench.id, undefined)
         const unknown = getListReq(id, id, bench.id, obis("0100630100ff"))
-        const raw = await bench.probe.ask(file(list, unknown, list))
+        const raw = await bench.probe.ask(bench.command(list, unknown, list))
         const lists = raw ? bench.ledger.take(raw) : []
         expect(lists.map(({ pagination }) => pagination)).toEqual([lists[0].pagination, lists[0].pagination + 1])
     })
@@ -118,13 +123,13 @@ describe("lists", () => {
     test("a list had before is had again unchanged, as long as it is kept", async () => {
         const { pagination } = await bench.list()
         for (let i = 0; i < 4; ++i) await bench.list()
-        const raw = await bench.probe.ask(listRequest(bench.requestId(), bench.id, pagination))
+        const raw = await bench.probe.ask(bench.listRequest(pagination))
         expect(raw && bench.ledger.take(raw).map(each => each.pagination)).toEqual([pagination])
         expect(bench.ledger.failures).toEqual([])
     })
 
     test("the verdict on a list is proof", async () => {
-        const [verdict] = await bench.judged(listRequest(bench.requestId(), bench.id))
+        const [verdict] = await bench.judged(bench.listRequest())
         expect(verdict.name).toBe("proof")
     })
 
@@ -157,13 +162,11 @@ describe("load profile", () => {
         expect(rows.map(({ periodEnd }) => (periodEnd ?? 0) % 900)).toEqual(rows.map(() => 0))
         const middle = rows[5].periodEnd ?? 0
         expect((await bench.rows(middle, middle)).map(({ pagination }) => pagination)).toEqual([rows[5].pagination])
-        expect(await bench.attentions(profileRequest(bench.requestId(), bench.id, middle + 1, middle + 800))).toEqual([
-            "fe13",
-        ])
-        expect(await bench.attentions(profileRequest(bench.requestId(), bench.id, to, from))).toEqual(["fe12"])
+        expect(await bench.attentions(bench.profileRequest(middle + 1, middle + 800))).toEqual(["fe13"])
+        expect(await bench.attentions(bench.profileRequest(to, from))).toEqual(["fe12"])
         expect(await bench.attentions(profileOf(LOAD_PROFILE))).toEqual([])
 
-        const verdicts = await bench.judged(profileRequest(bench.requestId(), bench.id, from, to))
+        const verdicts = await bench.judged(bench.profileRequest(from, to))
         expect(verdicts.map(({ name }) => name)).toEqual(Array(6).fill("proof"))
         expect(
             judgeSeries(verdicts.slice(1, 6)).flatMap(({ findings }) =>
@@ -183,7 +186,7 @@ describe("noise, echo and a spoilt UART", () => {
         bench.desk.wire.noise = { seed: 3, flip: 0.0004, insert: 0.0002, drop: 0.0002 }
         let lost = 0
         for (let got = 0; got < 10; ) {
-            const raw = await bench.probe.ask(listRequest(bench.requestId(), bench.id), 2500)
+            const raw = await bench.probe.ask(bench.listRequest(), 2500)
             if (raw) got += bench.ledger.take(raw).length
             else ++lost
             await recover()
@@ -255,7 +258,7 @@ describe("faults of the parts", () => {
         }))
         for (let i = 0; i < 10; ++i) {
             await world.runFor(1500)
-            const raw = await bench.probe.ask(listRequest(bench.requestId(), bench.id), 8000)
+            const raw = await bench.probe.ask(bench.listRequest(), 8000)
             if (raw) bench.ledger.take(raw)
             await recover()
         }
@@ -281,7 +284,7 @@ describe("a clock that stopped", () => {
         expect(first.timeQuality).toBe(1)
         expect(first.status & Status.TimeNotTrusted).toBe(1)
         expect(first.seconds).toBe(first.secondsIndex)
-        const [verdict] = await bench.judged(listRequest(bench.requestId(), bench.id))
+        const [verdict] = await bench.judged(bench.listRequest())
         expect(verdict.name).toBe("proof of the values, not of their time")
 
         await bench.probe.ask(parameterRequest(bench.requestId(), bench.id, timePath))
@@ -306,7 +309,9 @@ describe("a clock that stopped", () => {
             undefined,
             undefined,
         ]
-        const raw = await bench.probe.ask(file(writeMessage(bench.requestId(), 0, GET_PROFILE_LIST_REQ, values)))
+        const raw = await bench.probe.ask(
+            bench.command(writeMessage(bench.requestId(), 0, GET_PROFILE_LIST_REQ, values)),
+        )
         const rows = raw ? bench.ledger.take(raw) : []
         expect(rows.map(({ timeQuality }) => timeQuality)).toEqual([1])
         expect((rows[0].periodEnd ?? 0) % 900).toBe(0)

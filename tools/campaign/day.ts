@@ -5,10 +5,10 @@ import { join } from "node:path"
 import { serverIdOf } from "../calibrate/station.ts"
 import { household } from "../chips/household.ts"
 import { energyBetween, type LoadSource, pointOf } from "../chips/load-source.ts"
-import { layOutCalibrated } from "../desk/calibrated.ts"
+import { layOutReadable } from "../desk/calibrated.ts"
 import { Desk } from "../desk/desk.ts"
+import { LineOperator } from "../desk/line-operator.ts"
 import { LineProbe } from "../desk/line-probe.ts"
-import { listRequest, profileRequest } from "../headend/requests.ts"
 import { derOfPem, readCertificate } from "../verify/certificate.ts"
 import { attentionsOf, type Entry, Ledger } from "./ledger.ts"
 import type { Outcome } from "./outcome.ts"
@@ -47,7 +47,7 @@ class Window implements LoadSource {
 export async function run(hours: number, seed: number): Promise<Outcome> {
     const folder = mkdtempSync(join(tmpdir(), "plomb-day-"))
     try {
-        await layOutCalibrated(folder, [serial])
+        await layOutReadable(folder, [serial])
         return await measure(folder, hours, seed)
     } finally {
         rmSync(folder, { recursive: true, force: true })
@@ -75,12 +75,13 @@ async function measure(folder: string, hours: number, seed: number): Promise<Out
     const { board } = desk.meters[0]
     const probe = new LineProbe(world, desk.wire)
     const id = Buffer.from(serverIdOf(serial), "hex")
+    const operator = new LineOperator(world, join(folder, "pki"), id)
     const certificate = readFileSync(join(folder, "pki", "meters", serverIdOf(serial), "cert.pem"), "utf8")
     const ledger = new Ledger(readCertificate(derOfPem(certificate, "CERTIFICATE")).key)
     let requests = 0
     const requestId = () => Buffer.from([0, ++requests >> 8, requests & 0xff])
     const list = async (): Promise<Entry> => {
-        const raw = await probe.ask(listRequest(requestId(), id))
+        const raw = await probe.ask(operator.list(requestId()))
         if (!raw) throw new Error("the meter does not answer")
         return ledger.take(raw)[0]
     }
@@ -101,7 +102,7 @@ async function measure(folder: string, hours: number, seed: number): Promise<Out
         await world.runFor(3000)
         const last = await list()
 
-        const rows = await fetchRows(probe, ledger, id, requestId, first.seconds, last.seconds)
+        const rows = await fetchRows(probe, ledger, operator, requestId, first.seconds, last.seconds)
         const { drawnWs, fedWs } = energyBetween(truth, load.from, load.to)
         const errors = [
             compare(failures, "1-0:1.8.0", (last.drawn - first.drawn) * unit, drawnWs),
@@ -161,14 +162,14 @@ function judgeRow(
 async function fetchRows(
     probe: LineProbe,
     ledger: Ledger,
-    id: Buffer,
+    operator: LineOperator,
     requestId: () => Buffer,
     from: number,
     to: number,
 ): Promise<Entry[]> {
     const rows: Entry[] = []
     for (let begin = from; begin <= to; ) {
-        const raw = await probe.ask(profileRequest(requestId(), id, begin, to), 15_000)
+        const raw = await probe.ask(operator.profile(requestId(), begin, to), 15_000)
         if (!raw) throw new Error("the meter does not answer for its load profile")
         if (attentionsOf(raw).length > 0) break
         rows.push(...ledger.take(raw))

@@ -3,10 +3,11 @@ import { mkdtempSync, readFileSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { serverIdOf } from "../calibrate/station.ts"
-import { layOutCalibrated } from "../desk/calibrated.ts"
+import { layOutReadable } from "../desk/calibrated.ts"
 import { Desk, type DeskMeter } from "../desk/desk.ts"
+import { LineOperator } from "../desk/line-operator.ts"
 import { LineProbe } from "../desk/line-probe.ts"
-import { chainRequest, listRequest, profileRequest } from "../headend/requests.ts"
+import { chainRequest } from "../headend/requests.ts"
 import { readResponse, treeValues } from "../headend/responses.ts"
 import { derOfPem, readCertificate } from "../verify/certificate.ts"
 import { GatedLoad } from "./gated-load.ts"
@@ -14,6 +15,7 @@ import { attentionsOf, type Entry, Ledger } from "./ledger.ts"
 import { type Outcome, randomFrom } from "./outcome.ts"
 
 const serial = 4711
+const meterId = Buffer.from(serverIdOf(serial), "hex")
 const periodMs = 900_000
 /** One unit of a register in watt-seconds. */
 const unit = 360
@@ -34,7 +36,8 @@ const reach = 2600
 const mostMissing = 5
 
 const regions: [number, string][] = [
-    [0x1000, "identity and time"],
+    [0xa00, "identity and time"],
+    [0x1000, "access table and signers"],
     [0x2000, "energy registers"],
     [0x4000, "certificates"],
     [0x4400, "hash chain"],
@@ -54,7 +57,7 @@ const regions: [number, string][] = [
 export async function run(count: number, seed: number): Promise<Outcome> {
     const folder = mkdtempSync(join(tmpdir(), "plomb-cuts-"))
     try {
-        await layOutCalibrated(folder, [serial])
+        await layOutReadable(folder, [serial])
         const load = new GatedLoad(seed)
         const desk = await Desk.open({
             serials: [serial],
@@ -64,7 +67,8 @@ export async function run(count: number, seed: number): Promise<Outcome> {
             startMs: Math.ceil(Date.now() / periodMs) * periodMs,
         })
         const certificate = readFileSync(join(folder, "pki", "meters", serverIdOf(serial), "cert.pem"), "utf8")
-        const cutter = new Cutter(desk, load, certificate, randomFrom(seed))
+        const operator = new LineOperator(desk.world, join(folder, "pki"), meterId)
+        const cutter = new Cutter(desk, load, certificate, operator, randomFrom(seed))
         try {
             await cutter.run(count)
         } finally {
@@ -80,7 +84,6 @@ class Cutter {
     private readonly meter: DeskMeter
     private readonly probe: LineProbe
     private readonly ledger: Ledger
-    private readonly id = Buffer.from(serverIdOf(serial), "hex")
     private readonly failures: string[] = []
     private readonly cutsIn = new Map<string, number>()
     private chain: string | undefined
@@ -107,6 +110,7 @@ class Cutter {
         private readonly desk: Desk,
         private readonly load: GatedLoad,
         certificate: string,
+        private readonly operator: LineOperator,
         private readonly random: (below: number) => number,
     ) {
         this.meter = desk.meters[0]
@@ -178,7 +182,7 @@ class Cutter {
             await this.work()
             if (point === undefined) return
             // What is left of the octets goes by with the seconds.
-            while (board.powered) await this.ask(listRequest(this.requestId(), this.id))
+            while (board.powered) await this.ask(this.operator.list(this.requestId()))
         } finally {
             bench.fram.cutNever()
         }
@@ -208,11 +212,11 @@ class Cutter {
         if (this.ended()) return
         if (this.boots % 3 === 0) this.resetFrontEnd()
         if (this.boots % 16 === 1) await this.checkChain()
-        await this.ask(listRequest(this.requestId(), this.id))
+        await this.ask(this.operator.list(this.requestId()))
         const now = Math.floor(world.nowMs() / 1000)
-        await this.ask(profileRequest(this.requestId(), this.id, now - 2 * 900, now + 900))
-        await this.ask(listRequest(this.requestId(), this.id, this.ledger.newest))
-        await this.ask(listRequest(this.requestId(), this.id))
+        await this.ask(this.operator.profile(this.requestId(), now - 2 * 900, now + 900))
+        await this.ask(this.operator.list(this.requestId(), this.ledger.newest))
+        await this.ask(this.operator.list(this.requestId()))
         // A row signed since its profile was asked for shows as a gap only now.
         for (const pagination of this.ledger.missing().slice(-9)) await this.fetch(pagination)
     }
@@ -220,7 +224,7 @@ class Cutter {
     /** The first list after a start; the meter must answer unless it is cut. */
     private async firstList(): Promise<Entry | undefined> {
         for (let i = 0; i < 4 && !this.ended(); ++i) {
-            const [entry] = await this.ask(listRequest(this.requestId(), this.id), 1500)
+            const [entry] = await this.ask(this.operator.list(this.requestId()), 1500)
             // Until the front end runs, nothing that flows is counted.
             if (entry && (entry.status & frontEndFault) === 0) return entry
         }
@@ -233,14 +237,14 @@ class Cutter {
 
     /** A list that was signed and never seen, or a row likewise. */
     private async fetch(pagination: number): Promise<void> {
-        await this.ask(listRequest(this.requestId(), this.id, pagination))
+        await this.ask(this.operator.list(this.requestId(), pagination))
         if (this.ledger.entries.has(pagination) || this.ended()) return
         const now = Math.floor(this.desk.world.nowMs() / 1000)
-        await this.ask(profileRequest(this.requestId(), this.id, now - 6 * 900, now + 900))
+        await this.ask(this.operator.profile(this.requestId(), now - 6 * 900, now + 900))
     }
 
     private async checkChain(): Promise<void> {
-        const raw = await this.exchange(chainRequest(this.requestId(), this.id))
+        const raw = await this.exchange(chainRequest(this.requestId(), meterId))
         if (!raw) return
         const chain = treeValues(readResponse(raw), 8).join()
         this.chain ??= chain
@@ -309,7 +313,7 @@ class Cutter {
         this.writesPerSecond = Math.round((fram.writes - before) / 10)
         before = fram.writes
         const from = this.desk.world.elapsedMs()
-        for (let i = 0; i < 10; ++i) await this.ask(listRequest(this.requestId(), this.id))
+        for (let i = 0; i < 10; ++i) await this.ask(this.operator.list(this.requestId()))
         const seconds = (this.desk.world.elapsedMs() - from) / 1000
         this.writesPerList = Math.round((fram.writes - before - seconds * this.writesPerSecond) / 10)
     }

@@ -14,6 +14,7 @@ import { broughtByHand, commissionMuc, mucCertifierOf } from "../commission/stat
 import { initPki } from "../pki/init.ts"
 import { renewCrls } from "../pki/revoke.ts"
 import { Desk } from "./desk.ts"
+import { bringProvider } from "./line-operator.ts"
 
 /**
  * Lays out a fresh folder `into` with calibrated meters of these serial numbers: `into/state` for
@@ -21,7 +22,12 @@ import { Desk } from "./desk.ts"
  * the PKI's sources and kept in the cache. The revocation lists are those of today.
  */
 export async function layOutCalibrated(into: string, serials: number[], variant = "vm"): Promise<void> {
-    await layOut(into, serials, variant, false)
+    await layOut(into, serials, variant, "meters")
+}
+
+/** The same, and each meter holds the provider of `into/pki`: the operator there may read it. */
+export async function layOutReadable(into: string, serials: number[], variant = "vm"): Promise<void> {
+    await layOut(into, serials, variant, "readable meters")
 }
 
 /**
@@ -29,12 +35,15 @@ export async function layOutCalibrated(into: string, serials: number[], variant 
  * `into/pki`, and to a concentrator that is issued there.
  */
 export async function layOutDesk(into: string, serials: number[], variant = "vm"): Promise<void> {
-    await layOut(into, serials, variant, true)
+    await layOut(into, serials, variant, "meters and MUC")
 }
 
-async function layOut(into: string, serials: number[], variant: string, withMuc: boolean): Promise<void> {
+type Layout = "meters" | "readable meters" | "meters and MUC"
+
+async function layOut(into: string, serials: number[], variant: string, what: Layout): Promise<void> {
     const { report } = await ensureBuilt("meter", variant)
-    const hash = createHash("sha256").update(`${report.sha256} ${variant} ${serials}`)
+    const hash = createHash("sha256").update(`${report.sha256} ${variant} ${serials} ${what}`)
+    const withMuc = what === "meters and MUC"
     // The lists in the MUC are those of the day it was laid out; they last for three months.
     if (withMuc) hash.update(`${(await ensureBuilt("muc_install", "vm")).report.sha256} ${weeks()}`)
     const sources = join(checkout, "tools", "pki")
@@ -46,6 +55,7 @@ async function layOut(into: string, serials: number[], variant: string, withMuc:
         const fresh = mkdtempSync(`${kept}-`)
         await calibrateAll(fresh, serials, variant)
         if (withMuc) await installMuc(join(fresh, "state"), join(fresh, "pki"))
+        if (what === "readable meters") await giveProvider(fresh, serials, variant)
         try {
             renameSync(fresh, kept)
         } catch (error) {
@@ -72,6 +82,23 @@ async function calibrateAll(folder: string, serials: number[], variant: string):
             bus.dispose()
             await desk.close()
         }
+    }
+}
+
+async function giveProvider(folder: string, serials: number[], variant: string): Promise<void> {
+    const desk = await Desk.open({
+        serials,
+        state: join(folder, "state"),
+        variant,
+        clock: "virtual",
+        startMs: Date.now(),
+    })
+    try {
+        await desk.start()
+        await desk.world.runFor(3000)
+        await bringProvider(desk, join(folder, "pki"))
+    } finally {
+        await desk.close()
     }
 }
 

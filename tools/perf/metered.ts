@@ -4,11 +4,11 @@ import { join } from "node:path"
 import { instituteCrls } from "../calibrate/certifier.ts"
 import { serverIdOf } from "../calibrate/station.ts"
 import type { Transaction } from "../chips/bus.ts"
-import { layOutCalibrated } from "../desk/calibrated.ts"
+import { layOutReadable } from "../desk/calibrated.ts"
 import { Desk, type DeskMeter } from "../desk/desk.ts"
+import { LineOperator } from "../desk/line-operator.ts"
 import { LineProbe } from "../desk/line-probe.ts"
 import type { Evidence } from "../evidence/format.ts"
-import { listRequest } from "../headend/requests.ts"
 import { judgeEvidence } from "../verify/evidence.ts"
 import { elementTimeMs } from "./element.ts"
 import { cpuMs } from "./row.ts"
@@ -50,7 +50,7 @@ function scaled(cost: Cost, change: (value: number, name: keyof Cost) => number)
 export class Metered {
     readonly meter: DeskMeter
     readonly probe: LineProbe
-    readonly id = Buffer.from(serverIdOf(serial), "hex")
+    private readonly operator: LineOperator
     private elementMs = 0
     private requests = 0
     /** Requests that had to be put again. */
@@ -64,6 +64,7 @@ export class Metered {
     ) {
         this.meter = desk.meters[0]
         this.probe = new LineProbe(desk.world, desk.wire)
+        this.operator = new LineOperator(desk.world, join(folder, "pki"), Buffer.from(serverIdOf(serial), "hex"))
         this.meter.bench.bus.onTransaction = (transaction: Transaction) => {
             this.elementMs += elementTimeMs(transaction)
         }
@@ -73,7 +74,7 @@ export class Metered {
     static async with<T>(countSteps: boolean, use: (metered: Metered) => Promise<T>, variant = "vm"): Promise<T> {
         const folder = mkdtempSync(join(tmpdir(), "plomb-perf-"))
         try {
-            await layOutCalibrated(folder, [serial], variant)
+            await layOutReadable(folder, [serial], variant)
             const startMs = Math.ceil(Date.now() / periodMs) * periodMs
             const state = join(folder, "state")
             const desk = await Desk.open({ serials: [serial], state, clock: "virtual", startMs, variant, countSteps })
@@ -97,7 +98,7 @@ export class Metered {
     /** A signed list as it came over the line; asked for again where nothing comes. Throws where the meter keeps silent. */
     async list(): Promise<{ request: Buffer; raw: Buffer }> {
         for (let attempt = 0; attempt < attempts; ++attempt) {
-            const request = listRequest(Buffer.of(++this.requests), this.id)
+            const request = this.operator.list(Buffer.of(++this.requests))
             const raw = await this.probe.ask(request, answerMs)
             if (raw) return { request, raw }
             ++this.unanswered
