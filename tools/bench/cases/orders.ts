@@ -38,7 +38,7 @@ const wrongForm = [
     Code.OutOfRange,
     Code.BadArgument,
     Code.StepOutOfOrder,
-    Code.SmlTruncated,
+    Code.SmlEscape,
 ]
 
 /** One order for each function that a meter or a MUC has. */
