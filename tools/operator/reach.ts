@@ -1,13 +1,17 @@
+import { randomBytes } from "node:crypto"
 import { existsSync, readdirSync } from "node:fs"
 import { join } from "node:path"
+import { Held, readItem } from "../../firmware/core/inventory.ts"
+import { inventoryPath } from "../../firmware/core/sml-parameter.ts"
 import { Role } from "../../firmware/core/x509-role.ts"
 import { UsageError } from "../cli/usage.ts"
 import { Desk } from "../desk/desk.ts"
 import { partyTls } from "../desk/parties.ts"
 import { ControlClient } from "../headend/control.ts"
 import { Hub } from "../headend/hub.ts"
-import { ExchangeError } from "../headend/responses.ts"
+import { ExchangeError, readResponse, treeValues } from "../headend/responses.ts"
 import type { TlsSettings } from "../tls/settings.ts"
+import { get, unsignedFile } from "./requests.ts"
 
 /** A way to devices. */
 export interface Reach {
@@ -102,8 +106,14 @@ export async function onDesk(folder: string, tlsParty: string, patience: Patienc
             await reach.close()
             throw error
         }
+        let settled = false
         return {
             ...reach,
+            send: async (target, file) => {
+                if (!settled) await untilSettled(reach, target, patience)
+                settled = true
+                return reach.send(target, file)
+            },
             close: async () => {
                 await reach.close()
                 await desk.close()
@@ -112,6 +122,17 @@ export async function onDesk(folder: string, tlsParty: string, patience: Patienc
     } catch (error) {
         await desk.close()
         throw error
+    }
+}
+
+/** A meter that was just installed has its provider's certificate from the MUC within a minute; so long is waited for it. */
+async function untilSettled(reach: Reach, target: string, { waitMs }: Patience): Promise<void> {
+    const meter = Buffer.from(target, "hex")
+    if (meter.length !== 10) return
+    for (const until = Date.now() + waitMs; Date.now() < until; ) {
+        const answer = await reach.send(target, unsignedFile(meter, randomBytes(8), [get(inventoryPath)]))
+        if (treeValues(readResponse(answer), 64).some(each => readItem(each).kind === Held.SecurityManagement)) return
+        await new Promise(resolve => setTimeout(resolve, 20 * lookMs))
     }
 }
 

@@ -20,7 +20,7 @@ const help: Partial<Record<Code, string>> = {
         "the metrological logbook is full: the institute reads it (plomb operator logbook metrological --out FILE) and resets it (… reset)",
     [Code.Busy]: "the device is at something else: ask again",
     [Code.ChainIssuer]:
-        "nobody whom the device trusts has certified this signer: it belongs to another provider or another PKI",
+        "nobody whom the device trusts has certified this signer: it belongs to another provider or another PKI, or the MUC has not brought the meter its provider's certificate yet (a minute)",
     [Code.ChainKeyId]: "the signer's issuer has another key than the one the device holds: has the provider changed?",
     [Code.ChainSignature]: "the signer's certificate is not signed by the issuer that the device holds",
     [Code.ChainExpired]: "the signer's certificate, or its issuer's, has expired: plomb pki renew",
