@@ -35,6 +35,8 @@ const issuers = 4
  */
 export class Certificates implements CommandTrust {
     private changes = 1
+    /** Told of the CERT_SM that nobody's order is about to put in force. */
+    onTake: (der: Buffer) => void = () => {}
     /** Parts that came; gone with the power. */
     private area: Buffer | undefined
     /** Two slots an issuer: the newest list stands while the next is written. */
@@ -121,8 +123,9 @@ export class Certificates implements CommandTrust {
         if (order[0] === takeCertificate) {
             if (this.held(TrustSlot.SecurityManagement)) fail(Code.ProviderHeld, -1, "no CERT_SM", "one in force")
             const certificate = this.checkProvider(der, ca)
-            if (this.places.provider() === 0 && this.places.isDeleted(certificate.publicKey))
+            if (this.places.isDeleted(certificate.publicKey))
                 fail(Code.ProviderDeleted, -1, "another provider", "the one that was deleted")
+            this.onTake(der)
             this.takeProvider(der)
         } else this.takeList(der, ca)
     }

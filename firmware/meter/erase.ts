@@ -1,5 +1,6 @@
 import type { Machine } from "../../hal/machine"
 import type { KeyCustody } from "../../hal/ports"
+import { Code, PlombError } from "../core/errors"
 import type { Store } from "../core/store"
 import { type Identity, Step } from "./identity"
 import { identityAt, signersAt, signersEnd } from "./layout"
@@ -25,5 +26,10 @@ export function eraseOrdered(identity: Identity, store: Store, machine: Machine)
 }
 
 function destroy(custody: KeyCustody): void {
-    if (custody.state().configured) custody.erase()
+    try {
+        if (custody.state().configured) custody.erase()
+    } catch (e: any) {
+        // Power went while its record was being overwritten, which goes on below.
+        if (!(e instanceof PlombError) || e.code !== Code.RecordDamaged) throw e
+    }
 }

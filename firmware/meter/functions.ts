@@ -99,6 +99,9 @@ export class Functions {
         this.settle()
         const self = this
         meter.onEvent = event => self.note(event)
+        meter.certificates.onTake = der => {
+            self.logbook.append(Event.certificateTaken, none, undefined, 0, cut(platform().sha256([der]), 0, 16))
+        }
     }
 
     /** The response file to a request file for this meter; `read` answers requests for lists and profiles. */
@@ -116,12 +119,11 @@ export class Functions {
             refusal = e
         }
         const known = caller
-        const custody = meter.custody()
         return answerCommand(
             file,
             id,
             known,
-            digest => custody.sign(digest),
+            digest => meter.custody().sign(digest),
             meter.time.secondsIndex(),
             meter.certificates.utcSeconds(),
             (request, responses) => {
@@ -166,8 +168,8 @@ export class Functions {
             if (set) answer = this.set(caller, row, request.value)
         } catch (e: any) {
             const log = this.announced as Logbook | undefined
-            if (e instanceof PlombError && log) log.append(Event.failed, fn, caller, e.code, name)
-            else if (e instanceof PlombError && fn !== anyone) this.logOf(fn).refused(fn, caller, e.code, name)
+            if (e instanceof PlombError && log && !log.full()) log.append(Event.failed, fn, caller, e.code, name)
+            else if (e instanceof PlombError && fn !== anyone) (log || this.logOf(fn)).refused(fn, caller, e.code, name)
             throw e
         }
         if (tag === GET_LIST_REQ || tag === GET_PROFILE_LIST_REQ) read(request, responses)
@@ -249,8 +251,8 @@ export class Functions {
         }
         const log = this.logOf(fn)
         if (which === 0x10) {
-            if (value.length < 4) fail(Code.OutOfRange, -1, "U32", value.length + " octets")
-            const to = uintBE(value, value.length - 4, 4)
+            if (value.length !== 4) fail(Code.OutOfRange, -1, "U32", value.length + " octets")
+            const to = uintBE(value, 0, 4)
             const detail = join([numberBE(4, meter.time.utcSeconds()), numberBE(4, to)])
             enter(meter.time.isCorrection(to) ? this.logbook : log, detail)
             meter.time.set(to)

@@ -44,6 +44,8 @@ export class Meter {
     private frontEndStarting = false
     private powerWasLost = true
     private lastPeriod = -1
+    /** The clock was found stopped, and nobody has been told. */
+    private clockStopped: boolean
 
     constructor(
         readonly machine: Machine,
@@ -63,13 +65,16 @@ export class Meter {
         this.damaged = this.registers.damaged(this.identity.step() >= Step.Certified) || this.issuer.damaged()
         if (this.damaged) console.log("registers or hash chain are damaged: this meter neither counts nor signs")
         this.present = nothing()
-        this.time.refresh()
+        this.clockStopped = this.time.refresh()
         this.lastPeriod = this.period()
     }
 
     /** One second's work. A front end fault is shown in the status word and met by a new start. */
     tick(): void {
-        if (this.time.refresh()) this.onEvent(Event.clockStopped)
+        if (this.time.refresh() || this.clockStopped) {
+            this.clockStopped = false
+            this.onEvent(Event.clockStopped)
+        }
         this.watchSeal()
         if (this.frontEndStarting || this.damaged) return
         const ran = this.frontEndRuns
@@ -120,6 +125,7 @@ export class Meter {
     /** Starts the front end with these constants; other fibers leave it alone meanwhile. */
     startFrontEnd(constants: Calibration): void {
         this.frontEndStarting = true
+        this.frontEndRuns = false
         try {
             this.frontEnd.start(constants)
             this.frontEndRuns = true

@@ -49,7 +49,7 @@ export class Places {
         return this.data[keyAt]
     }
 
-    /** First octets of SHA-256 of the key of the provider that was deleted last. */
+    /** Is this the key of the provider that was deleted last? */
     isDeleted(key: Buffer): boolean {
         const digest = platform().sha256([key])
         for (let i = 0; i < 32; ++i) if (digest[i] !== this.data[deletedAt + i]) return false

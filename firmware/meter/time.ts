@@ -84,9 +84,9 @@ export class MeterTime {
     /** An authorised set of the time. */
     set(utcSeconds: number): void {
         const corrected = this.isCorrection(utcSeconds) ? this.corrected(utcSeconds) : 0
+        this.rtc.set(utcSeconds)
         this.data.setAt(dayAt, "u32", Math.floor(this.utc / daySeconds))
         this.data[correctedAt] = corrected
-        this.rtc.set(utcSeconds)
         this.data[qualityAt] = TimeQuality.Set
         this.data.setAt(setAtSeconds, "u32", utcSeconds)
         this.record.save(this.data)
