@@ -66,7 +66,7 @@ class Play {
     async begin(): Promise<void> {
         const { stage } = this
         const { meter } = stage
-        this.inspector = await stage.certify("inspector", "the caretaker")
+        this.inspector = await stage.certify("inspector", "the caretaker", { roleVersion: 1000 })
         const management = stage.person("security-management")
         const all = { version: 1, rights: -1 }
         const past = new Date(stage.now().getTime() - 3 * 86_400_000)
@@ -88,7 +88,7 @@ class Play {
             await certify("energy-provider", "supplier", { ...all, role: 6 }),
             await certify("operator", "expired", { ...all, role: 4, never: Code.ChainExpired }, { days: 2, now: past }),
             revoked,
-            { person: await stranger(stage), is: { ...all, role: 4, never: Code.ChainIssuer } },
+            { person: await stranger(stage), is: { ...all, role: 4, never: Code.ChainKeyId } },
         ]
         await stage.revoke(revoked.person, meter)
         const table = (await stage.tell(management, meter, [get(accessPath)])).trees[0]?.value
@@ -182,7 +182,11 @@ class Play {
     private async compare(): Promise<void> {
         const { stage, model, inspector } = this
         const { meter } = stage
-        const said = async (path: Buffer) => (await stage.tell(inspector, meter, [get(path)])).trees[0]?.value
+        const said = async (path: Buffer) => {
+            const came = await stage.tell(inspector, meter, [get(path)])
+            if (came.code !== 0) this.failures.push(`a parameter is not told: ${came.text}`)
+            return came.trees[0]?.value
+        }
         const log = await readLog(stage, inspector, meter, metrologicalLogbookPath)
         if (!log.whole) this.failures.push("the metrological logbook is not whole")
         const cleared = await stage.tell(inspector, meter, [set(metrologicalResetPath, word(log.last))])
