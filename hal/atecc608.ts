@@ -108,8 +108,6 @@ function sized(answer: Buffer, length: number): Buffer {
  *
  * The wake pulse is an address octet 00; it is long enough on a bus of 100 kHz or less.
  * @devsWhenUsed
- *
- * @devsWhenUsed
  */
 export class Atecc608 {
     private occupied: boolean
@@ -228,6 +226,8 @@ export class Atecc608 {
                         isNack(error) ||
                         code === Code.ElementRestart ||
                         code === Code.ElementEccFault ||
+                        // TempKey is gone, as after a sleep in between.
+                        (code === Code.ElementExecution && before.length > 0) ||
                         // The watchdog may have put it to sleep in the midst of the command.
                         code === Code.ElementBusyTooLong
                     // A part that does not wake after such an error has not another one.
