@@ -32,6 +32,8 @@ const resetBoundMs = 1400
 const frontEndFault = 4
 /** Octets a meter stores in the seconds that one cycle lasts. */
 const reach = 2600
+/** Longest for the first list: about 2,000 octets to and fro at 9600 Bd, and two signatures. */
+const firstMs = 3500
 /** Lists a meter keeps; more must not wait to be fetched. */
 const mostMissing = 5
 
@@ -224,7 +226,7 @@ class Cutter {
     /** The first list after a start; the meter must answer unless it is cut. */
     private async firstList(): Promise<Entry | undefined> {
         for (let i = 0; i < 4 && !this.ended(); ++i) {
-            const [entry] = await this.ask(this.operator.list(this.requestId()), 1500)
+            const [entry] = await this.ask(this.operator.list(this.requestId()), firstMs)
             // Until the front end runs, nothing that flows is counted.
             if (entry && (entry.status & frontEndFault) === 0) return entry
         }
