@@ -200,9 +200,10 @@ export abstract class Handshake extends TlsConnection {
     protected takeVerify(message: Buffer): void {
         const reader = new TlsReader(message)
         if (reader.number(2) !== ecdsaScheme) refuse(Code.TlsIllegal, "ecdsa_secp256r1_sha256")
-        const der = new DerReader(message, reader.at + 2, message.length)
+        const at = reader.at + 2
         reader.vector(2, 1)
         reader.leave(0)
+        const der = new DerReader(message, at, message.length)
         const peer = this.peer as Certificate
         let signature = zeros
         try {

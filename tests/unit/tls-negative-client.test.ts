@@ -235,6 +235,13 @@ describe("a client and what a server proves", () => {
         expectRefusal(world.call(options), code, alert)
     })
 
+    test("refuses a CertificateVerify that is cut at any octet", () => {
+        for (let length = 0; length < 12; ++length) {
+            const cut = change("certificateVerify", each => handshake(15, each.subarray(4, 4 + length)))
+            expectRefusal(world.call(cut), "TlsDecode", 50)
+        }
+    })
+
     test("refuses a wrong Finished, and one of another length", () => {
         expectRefusal(world.call(change("finished", each => patched(each, 35, "00"))), "TlsFinished", 51)
         expectRefusal(world.call(change("finished", () => handshake(20, Buffer.alloc(31)))), "TlsDecode", 50)

@@ -127,6 +127,13 @@ describe("a server and a client's certificate", () => {
 describe("a server and what a client proves", () => {
     const other = generateKeyPairSync("ec", { namedCurve: "P-256" }).privateKey
     const own = (content: Buffer) => sign("sha256", content, identityOf(world.client).key)
+    test("refuses a CertificateVerify that is cut at any octet", () => {
+        for (let length = 0; length < 12; ++length) {
+            const cut = change("certificateVerify", each => handshake(15, each.subarray(4, 4 + length)))
+            expectRefusal(world.serve(cut), "TlsDecode", 50)
+        }
+    })
+
     test.each([
         [
             "a signature by another key",
