@@ -22,8 +22,7 @@ export class Places {
     constructor(store: Store) {
         this.record = new SwitchedRecord(store, placesAt, size)
         this.data = Buffer.alloc(size)
-        this.data[meterAt] = TrustSlot.Meter
-        this.data[providerAt] = TrustSlot.SecurityManagement
+        this.begin()
         try {
             const saved = this.record.load()
             if (saved) this.data.blitAt(0, saved, 0, size)
@@ -61,7 +60,7 @@ export class Places {
         this.data[keyAt] ^= 1
         this.data[formerAt] = 1
         this.data[meterAt] = this.nextMeter()
-        this.record.save(this.data)
+        this.save()
     }
 
     /** Is the key before the present one still to be destroyed? */
@@ -71,7 +70,7 @@ export class Places {
 
     formerGone(): void {
         this.data[formerAt] = 0
-        this.record.save(this.data)
+        this.save()
     }
 
     /** Where the next CERT_EM is written. */
@@ -90,6 +89,24 @@ export class Places {
     setProvider(slot: number, deletedKey: Buffer | undefined): void {
         this.data[providerAt] = slot
         if (deletedKey) this.data.blitAt(deletedAt, platform().sha256([deletedKey]), 0, 32)
-        this.record.save(this.data)
+        this.save()
+    }
+
+    /** What the store did not take does not count here either. */
+    private save(): void {
+        try {
+            this.record.save(this.data)
+        } catch (e: any) {
+            const saved = this.record.load()
+            if (saved) this.data.blitAt(0, saved, 0, size)
+            else this.begin()
+            throw e
+        }
+    }
+
+    private begin(): void {
+        this.data.fillAt(0, size, 0)
+        this.data[meterAt] = TrustSlot.Meter
+        this.data[providerAt] = TrustSlot.SecurityManagement
     }
 }
