@@ -45,7 +45,8 @@ interface Standing {
 
 /** Brings the provider's certificate and revocation lists to the meters of the line: asks each what it holds, and sends what it lacks. */
 export class Delivery {
-    private readonly standings: Standing[] = []
+    private standings: Standing[] = []
+    private moved = 0
 
     constructor(
         private readonly holdings: Holdings,
@@ -55,6 +56,10 @@ export class Delivery {
 
     /** Serves each meter whose time has come. Never throws a `PlombError`. */
     round(): void {
+        if (this.moved !== this.meters.moved) {
+            this.moved = this.meters.moved
+            this.standings = []
+        }
         for (let i = 0; i < this.meters.count(); ++i) {
             if (i === this.standings.length) this.standings.push({ version: 0, nextAt: 0, pauseMs: shortestPauseMs })
             const standing = this.standings[i]
@@ -65,7 +70,7 @@ export class Delivery {
                 standing.nextAt = 0
             }
             if (now < standing.nextAt) continue
-            const id = this.meters.at(i)
+            const id = this.meters.idAt(i)
             try {
                 const complete = this.serve(id)
                 standing.version = version

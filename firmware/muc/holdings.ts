@@ -1,10 +1,26 @@
 import { type Crl, parseCrl, revokedAt } from "../core/crl"
+import { Code, fail, PlombError } from "../core/errors"
 import { certificateItem, HeldState, listItem } from "../core/inventory"
+import { SwitchedRecord } from "../core/journal"
+import { join, sameOctets } from "../core/octets"
+import { platform } from "../core/platform"
 import type { Store } from "../core/store"
 import { TrustStore } from "../core/trust-store"
 import { type Certificate, parseCertificate } from "../core/x509"
 import { CrlStore } from "./crl-store"
-import { judgementSize, judgements, judgementsAt, TrustSlot, trustAt, trustSlotSize, trustSlots } from "./layout"
+import {
+    judgementSize,
+    judgements,
+    judgementsAt,
+    providerAt,
+    TrustSlot,
+    trustAt,
+    trustSlotSize,
+    trustSlots,
+} from "./layout"
+
+/** The other slot of the provider's certificate. */
+const spareSlot = TrustSlot.SecurityManagement + 1
 
 /** Kind in the inventory of what each trust slot holds. */
 const kinds = hex`01 04 06 03 05`
@@ -15,18 +31,30 @@ export class Holdings {
     readonly lists: CrlStore
     /** What `MucTrust` last found; gone before anything changes that it was found by. */
     readonly judgements: TrustStore
-    /** Counts up whenever a list or a certificate has come: judgements made before do not hold. */
+    /** Counts up whenever a list or a certificate has come or gone: judgements made before do not hold. */
     version = 1
+    /** Slot of the provider's certificate (0 = there is none, it was deleted), and SHA-256 of the key that was. */
+    private readonly record: SwitchedRecord
+    private place: Buffer
 
     constructor(store: Store) {
         this.trust = new TrustStore(store, trustAt, trustSlotSize, trustSlots)
         this.lists = new CrlStore(store)
         this.judgements = new TrustStore(store, judgementsAt, judgementSize, judgements)
+        this.record = new SwitchedRecord(store, providerAt, 33)
+        try {
+            this.place = this.record.load() || placeOf(TrustSlot.SecurityManagement, hex``)
+        } catch (e: any) {
+            if (!(e instanceof PlombError) || e.code !== Code.RecordDamaged) throw e
+            // Nobody, rather than one who may have gone.
+            this.place = placeOf(0, hex``)
+        }
     }
 
     /** The certificate in `slot`, revoked or not. */
     certificate(slot: TrustSlot): Certificate | undefined {
-        const der = this.trust.read(slot)
+        const provider = slot === TrustSlot.SecurityManagement
+        const der = provider && this.place[0] === 0 ? undefined : this.trust.read(provider ? this.place[0] : slot)
         return der ? parseCertificate(der) : undefined
     }
 
@@ -62,13 +90,32 @@ export class Holdings {
         return items
     }
 
-    /** Keeps the provider's certificate, which is proved, in the slot that had none in force. */
-    takeProvider(der: Buffer): void {
-        this.change()
+    /**
+     * Keeps the provider's certificate, which is proved, or has none from now on: one write does it. Throws `ProviderDeleted` for
+     * the one that was deleted here.
+     */
+    setProvider(next: Certificate | undefined): void {
         const former = this.certificate(TrustSlot.SecurityManagement)
-        this.trust.writePart(TrustSlot.SecurityManagement, 0, der)
-        this.trust.close(TrustSlot.SecurityManagement, der.length)
-        if (former) this.lists.forget(former.subjectKeyId)
+        const before = this.place[0]
+        let place = placeOf(0, former ? former.publicKey : hex``)
+        if (next) {
+            if (sameOctets(placeOf(0, next.publicKey), this.place))
+                fail(Code.ProviderDeleted, -1, "another provider", "the one that was deleted")
+            const slot = before === TrustSlot.SecurityManagement ? spareSlot : TrustSlot.SecurityManagement
+            this.trust.writePart(slot, 0, next.der)
+            this.trust.close(slot, next.der.length)
+            place = placeOf(slot, hex``)
+        }
+        this.change()
+        this.record.save(place)
+        this.place = place
+        if (before > 0) this.trust.writePart(before, 0, Buffer.alloc(trustSlotSize - 6))
+        if (former && !(next && sameOctets(former.publicKey, next.publicKey))) this.lists.forget(former.subjectKeyId)
+    }
+
+    /** Was the provider deleted, and none has come since? */
+    deleted(): boolean {
+        return this.place[0] === 0
     }
 
     /** Keeps a list that is proved, as `CrlStore.put`. */
@@ -81,4 +128,8 @@ export class Holdings {
         ++this.version
         for (let slot = 0; slot < judgements; ++slot) this.judgements.writePart(slot, 0, Buffer.alloc(0))
     }
+}
+
+function placeOf(slot: number, key: Buffer): Buffer {
+    return join([Buffer.from([slot]), platform().sha256([key])])
 }

@@ -17,6 +17,8 @@ export enum Step {
     Delivered = 4,
     /** Keys and password verifier are there; installation is closed. */
     Installed = 5,
+    /** An order to erase it was given: nothing else is done until that is over. */
+    Erasing = 6,
 }
 
 /** Longest hardware model, octets. */
@@ -65,6 +67,13 @@ export class Identity {
     /** Records that `step` is done; the one write that makes it so. Nothing where it was done before. */
     reach(step: Step): void {
         if (this.step() < step) this.save(step)
+    }
+
+    /** Back to a bare board. */
+    forget(): void {
+        this.data.fillAt(0, recordSize, 0)
+        this.save(Step.Bare)
+        this.record.settle()
     }
 
     private save(step: Step): void {

@@ -1,23 +1,20 @@
-import type { Uplink } from "../../hal/ports"
-import { verifyChain, verifyCrl } from "../core/chain"
-import { type Crl, parseCrl } from "../core/crl"
+import type { Settings, Uplink } from "../../hal/ports"
 import { Code, fail, PlombError } from "../core/errors"
 import { sameOctets } from "../core/octets"
 import { platform } from "../core/platform"
-import { type Certificate, cRLSign, digitalSignature, keyCertSign, parseCertificate } from "../core/x509"
-import { Role, readRole } from "../core/x509-role"
+import type { Certificate } from "../core/x509"
+import { Role } from "../core/x509-role"
 import type { MucClock } from "./clock"
 import { longestCrl } from "./crl-store"
-import type { Endpoint } from "./endpoint"
+import { type Endpoint, endpointOf } from "./endpoint"
 import type { Holdings } from "./holdings"
-import { TrustSlot, trustSlotSize } from "./layout"
+import { TrustSlot } from "./layout"
 import { LdapReader } from "./ldap"
+import { prove, proveList } from "./proof"
 
 const connectMs = 10000
 /** A list, or a few certificates, and what is around them. */
 const longestMessage = longestCrl + 512
-/** Longest certificate kept, octets. */
-const longestCertificate = trustSlotSize - 6
 
 /** After a failure the next try comes in a minute, then in twice the time, up to a quarter of an hour. */
 const shortestPauseMs = 60000
@@ -53,23 +50,27 @@ export class Initialization {
     private now = 0
     private pauseMs = shortestPauseMs
 
-    /** `provider` is the common name of the provider's entry. */
+    /** `addresses` say where the directory is, and under which name ("provider") the provider stands there. */
     constructor(
         private readonly holdings: Holdings,
         private readonly clock: MucClock,
         private readonly link: Uplink,
-        private readonly where: Endpoint | undefined,
-        private readonly provider: string,
+        private readonly addresses: Settings,
     ) {}
+
+    /** There is something new to fetch: now is the time. */
+    soon(): void {
+        this.nextAt = 0
+    }
 
     /** Is it time to ask the directory? Never without one. */
     due(): boolean {
-        return this.where !== undefined && platform().millis() >= this.nextAt
+        return platform().millis() >= this.nextAt && this.where() !== undefined
     }
 
     /** Asks the directory for everything; what went wrong stands in the log, and sets the time of the next try. */
     run(): void {
-        const where = this.where
+        const where = this.where()
         if (!where) return
         let sound = true
         let reader: LdapReader | undefined
@@ -102,6 +103,14 @@ export class Initialization {
         console.log("directory: again in " + Math.round(seconds) + " s")
     }
 
+    private where(): Endpoint | undefined {
+        return endpointOf(this.addresses.get("directory"))
+    }
+
+    private provider(): string {
+        return this.addresses.get("provider") || "security-management"
+    }
+
     private open(where: Endpoint): LdapReader {
         this.link.connect(where.host, where.port, connectMs)
         const reader = new LdapReader(this.link, longestMessage)
@@ -120,7 +129,7 @@ export class Initialization {
     }
 
     private nameOf(item: Item): string {
-        return item === Item.Provider || item === Item.ProviderList ? this.provider : names[item]
+        return item === Item.Provider || item === Item.ProviderList ? this.provider() : names[item]
     }
 
     private fetch(item: Item, reader: LdapReader): void {
@@ -130,7 +139,11 @@ export class Initialization {
         const provider = holdings.inForce(TrustSlot.SecurityManagement)
         let issuer: Certificate | undefined
         if (item === Item.Provider) {
-            if (!provider) this.takeProvider(reader.read(dn, certificateAttribute))
+            if (!provider) {
+                const values = reader.read(dn, certificateAttribute)
+                holdings.setProvider(this.proved(values, TrustSlot.CaRoot, Role.securityManagement))
+                console.log("directory: CERT_SM of " + this.provider() + " kept")
+            }
             return
         }
         if (item === Item.CaList) issuer = holdings.certificate(TrustSlot.CaRoot)
@@ -147,41 +160,15 @@ export class Initialization {
         this.takeList(reader.read(dn, listAttribute), issuer, this.nameOf(item))
     }
 
-    private takeProvider(values: Buffer[]): void {
-        const certificate = this.proved(values, TrustSlot.CaRoot, Role.securityManagement)
-        this.holdings.takeProvider(certificate.der)
-        console.log("directory: CERT_SM of " + this.provider + " kept")
-    }
-
     /** The first of several certificates, as a renewed one stands beside its predecessor, that is proved; else why the last is not. */
     private proved(values: Buffer[], slot: TrustSlot, wanted: Role): Certificate {
         for (let i = 0; ; ++i) {
             try {
-                return this.provedOne(values[i], slot, wanted)
+                return prove(this.holdings, values[i], slot, wanted, this.now)
             } catch (e: any) {
                 if (!(e instanceof PlombError) || i + 1 === values.length) throw e
             }
         }
-    }
-
-    /** A certificate of this role that the root in `slot` issued, valid now and not on that root's list, which must be current. */
-    private provedOne(der: Buffer, slot: TrustSlot, wanted: Role): Certificate {
-        if (der.length > longestCertificate)
-            fail(Code.CertificateTooLong, -1, longestCertificate + " octets", "" + der.length)
-        const root = this.holdings.certificate(slot)
-        if (!root) fail(Code.CertificateMissing, -1, "a root in slot " + slot, "none")
-        const crl = this.holdings.crlOf(root.subjectKeyId)
-        const certificate = verifyChain({
-            chain: [parseCertificate(der)],
-            anchors: [root],
-            atSeconds: this.now,
-            crls: crl ? [crl] : [],
-            crlRequired: true,
-            keyUsage: digitalSignature | keyCertSign | cRLSign,
-        })
-        const role = readRole(certificate)
-        if (!role || role.role !== wanted) fail(Code.RoleMismatch, -1, "role " + wanted, role ? "" + role.role : "none")
-        return certificate
     }
 
     /** An issuer that has changed its key publishes a list of each, the present one first: its key decides which is meant. */
@@ -199,20 +186,9 @@ export class Initialization {
     private takeOne(der: Buffer, issuer: Certificate, name: string): void {
         const held = this.holdings.lists.of(issuer.subjectKeyId)
         if (held && held.length === der.length && sameOctets(this.holdings.lists.der(held), der)) return
-        const crl = this.judged(der, issuer)
+        const crl = proveList(der, issuer, this.now)
         this.holdings.takeList(crl)
         console.log("directory: list " + crl.number.toString("hex") + " of " + name + " kept")
-    }
-
-    private judged(der: Buffer, issuer: Certificate): Crl {
-        if (der.length > longestCrl) fail(Code.CrlTooLong, -1, longestCrl + " octets", "" + der.length)
-        const crl = parseCrl(der)
-        const now = this.now
-        // RFC 5280 6.3.3 (a): the list is current
-        if (now < crl.thisUpdate) fail(Code.CrlNotYetValid, -1, "a list of the past", "from " + crl.thisUpdate)
-        if (now > crl.nextUpdate) fail(Code.CrlStale, -1, "a list until " + now, "" + crl.nextUpdate)
-        verifyCrl(crl, issuer)
-        return crl
     }
 }
 

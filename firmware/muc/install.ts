@@ -2,12 +2,15 @@ import { Ds3231 } from "../../hal/ds3231"
 import type { Machine } from "../../hal/machine"
 import { Mb85rc1mt } from "../../hal/mb85rc1mt"
 import { framAddress, startPart } from "../../hal/parts"
+import { Addresses } from "./addresses"
 import { MucClock } from "./clock"
+import { eraseOrdered } from "./erase"
 import { Holdings } from "./holdings"
 import { Identity } from "./identity"
 import { Installation } from "./installation"
 import { startInstallationService } from "./installation-service"
 import { KeyRing } from "./keys"
+import { LocalFunctions } from "./local-functions"
 
 /**
  * The image for production and installation: the installation service and nothing else. The field image (`main.ts`) works with
@@ -21,9 +24,13 @@ export function start(machine: Machine): void {
         rtc.start()
     })
     const identity = new Identity(fram, machine.deviceId)
+    const custody = machine.custody
+    eraseOrdered(identity, fram, custody)
     const holdings = new Holdings(fram)
     const clock = new MucClock(rtc, identity)
-    const custody = machine.custody
-    startInstallationService(new Installation(identity, new KeyRing(fram), holdings, custody, clock), custody)
+    const keys = new KeyRing(fram)
+    const addresses = new Addresses(fram, machine.settings)
+    const functions = new LocalFunctions(fram, machine, identity, holdings, keys, clock, addresses)
+    startInstallationService(new Installation(identity, keys, holdings, custody, clock), custody, functions)
     console.log("muc " + identity.serverId.toString("hex") + " step " + identity.step() + " for installation")
 }

@@ -1,8 +1,13 @@
 import * as ds from "@devicescript/core"
 import { Server, startServer } from "@devicescript/server"
 import type { KeyCustody } from "../../hal/ports"
+import { CRC_BAD } from "../core/crc16"
+import { Code, fail } from "../core/errors"
 import { cut, join } from "../core/octets"
 import { attempt, codeOf, LongAnswer } from "../core/service-answer"
+import { readFile } from "../core/sml-read"
+import { OPEN_REQ } from "../core/sml-tables"
+import type { Functions } from "./functions"
 import type { Installation } from "./installation"
 
 /**
@@ -15,6 +20,7 @@ class InstallationServer extends Server implements ds.InstallationServerSpec {
     constructor(
         private readonly installation: Installation,
         private readonly custody: KeyCustody,
+        private readonly functions: Functions,
     ) {
         super(ds.Installation.spec)
         this.answer = new LongAnswer()
@@ -94,12 +100,22 @@ class InstallationServer extends Server implements ds.InstallationServerSpec {
         })
     }
 
+    order(length: number): [number, number] {
+        const installation = this.installation
+        const functions = this.functions
+        return this.answer.prepare(() => {
+            const file = readFile(installation.takeArea(length), false, CRC_BAD)
+            if (file.messages[0].tag !== OPEN_REQ) fail(Code.CommandForm, 0, "a command", "another file")
+            return functions.answer(file)
+        })
+    }
+
     fetch(offset: number): [number, Buffer] {
         return this.answer.fetch(offset)
     }
 }
 
 /** Offers the installation service on the board's Jacdac link. */
-export function startInstallationService(installation: Installation, custody: KeyCustody): void {
-    startServer(new InstallationServer(installation, custody))
+export function startInstallationService(installation: Installation, custody: KeyCustody, functions: Functions): void {
+    startServer(new InstallationServer(installation, custody, functions))
 }

@@ -1,6 +1,5 @@
 import type { KeyCustody } from "../../hal/ports"
-import { verifyChain, verifyCrl } from "../core/chain"
-import { parseCrl } from "../core/crl"
+import { verifyChain } from "../core/chain"
 import { writeCsr } from "../core/csr"
 import { Code, fail } from "../core/errors"
 import { Held } from "../core/inventory"
@@ -8,16 +7,19 @@ import { cut, sameOctets } from "../core/octets"
 import { platform } from "../core/platform"
 import { type Certificate, parseCertificate } from "../core/x509"
 import { nameText } from "../core/x509-name"
-import { Role, readRole } from "../core/x509-role"
+import { Role } from "../core/x509-role"
 import type { MucClock } from "./clock"
 import { longestCrl } from "./crl-store"
 import type { Holdings } from "./holdings"
 import { type Identity, mostHardware, Step } from "./identity"
 import type { KeyRing } from "./keys"
 import { TrustSlot } from "./layout"
+import { mustBe, takeListOfHeld } from "./proof"
 
 /** In the place of a slot: a revocation list, whose issuer says where it belongs. */
 const listSlot = 16
+/** A signed command, which is taken at every step: it proves itself. */
+const orderSlot = 17
 
 /**
  * Production and installation of a MUC, on its side (paper 4.1 and 4.3; services/installation.md). Each method does
@@ -52,8 +54,8 @@ export class Installation {
      * provider's and lists after delivery.
      */
     put(slot: number, offset: number, part: Buffer): void {
-        this.allowSlot(slot)
-        if (slot !== listSlot) {
+        if (slot !== orderSlot) this.allowSlot(slot)
+        if (slot < listSlot) {
             this.holdings.trust.writePart(slot, offset, part)
             return
         }
@@ -71,10 +73,7 @@ export class Installation {
     close(slot: number, length: number): void {
         this.allowSlot(slot)
         if (slot === listSlot) {
-            const area = this.area
-            if (!area) fail(Code.StepOutOfOrder, -1, "a list", "none")
-            this.area = undefined
-            this.takeList(cut(area, 0, length))
+            this.takeList(this.takeArea(length))
             return
         }
         const trust = this.holdings.trust
@@ -144,23 +143,16 @@ export class Installation {
         this.identity.reach(Step.Installed)
     }
 
+    /** What came in parts into slot 16 or 17; once. */
+    takeArea(length: number): Buffer {
+        const area = this.area
+        if (!area) fail(Code.StepOutOfOrder, -1, "its parts", "none")
+        this.area = undefined
+        return cut(area, 0, length)
+    }
+
     private takeList(der: Buffer): void {
-        const crl = parseCrl(der)
-        const now = this.clock.nowSeconds()
-        // RFC 5280 6.3.3 (a): the list is current
-        if (now < crl.thisUpdate) fail(Code.CrlNotYetValid, -1, "a list of the past", "from " + crl.thisUpdate)
-        if (now > crl.nextUpdate) fail(Code.CrlStale, -1, "a list until " + now, "" + crl.nextUpdate)
-        for (let slot = TrustSlot.Manufacturer; slot <= TrustSlot.SecurityManagement; ++slot) {
-            platform().yieldNow()
-            const issuer = this.holdings.certificate(slot)
-            const keyId = issuer ? issuer.subjectKeyId : undefined
-            if (!issuer || !keyId || !crl.authorityKeyId || !sameOctets(keyId, crl.authorityKeyId)) continue
-            verifyCrl(crl, issuer)
-            const held = this.holdings.crlOf(keyId)
-            if (!held || !sameOctets(held.der, der)) this.holdings.takeList(crl)
-            return
-        }
-        fail(Code.CertificateMissing, -1, "the issuer of the list", "none held")
+        takeListOfHeld(this.holdings, der, this.clock.nowSeconds())
     }
 
     private checkProvider(): void {
@@ -190,14 +182,8 @@ export class Installation {
 
     private allow(from: Step, to: Step): void {
         const step = this.identity.step()
-        if (step === Step.Installed) fail(Code.AlreadyInstalled, -1, "a MUC that is not installed", "an installed one")
+        if (step >= Step.Installed) fail(Code.AlreadyInstalled, -1, "a MUC that is not installed", "an installed one")
         if (step < from || step > to)
             fail(Code.StepOutOfOrder, -1, "installation step " + from + " to " + to, "" + step)
     }
-}
-
-function mustBe(wanted: Role, certificate: Certificate): void {
-    const role = readRole(certificate)
-    if (!role || role.role !== wanted)
-        fail(Code.RoleMismatch, -1, "role " + wanted, role ? "" + role.role : "a certificate without role")
 }

@@ -40,11 +40,7 @@ export class KeyRing {
      * empty value removes it. Throws `BadArgument` for what does not fit its kind, `TooManyKeys`.
      */
     put(kind: number, address: Buffer, value: Buffer): void {
-        const ofMeter = kind === Held.MBusKey
-        if (kind < Held.MBusKey || kind > Held.UserPassword) fail(Code.BadArgument, -1, "a kind of key", "" + kind)
-        if (address.length !== (ofMeter ? addressSize : 0))
-            fail(Code.BadArgument, -1, "the address of its kind", address.length + " octets")
-        checkValue(kind, value)
+        this.check(kind, address, value)
         const record = Buffer.alloc(recordSize)
         record[0] = kind
         record[lengthAt] = value.length
@@ -63,6 +59,14 @@ export class KeyRing {
         if (value.length === 0) return
         if (free < 0) fail(Code.TooManyKeys, -1, "at most " + mostKeys + " keys", "one more")
         this.save(free, record)
+    }
+
+    /** Throws `BadArgument` for what does not fit its kind. */
+    check(kind: number, address: Buffer, value: Buffer): void {
+        if (kind < Held.MBusKey || kind > Held.UserPassword) fail(Code.BadArgument, -1, "a kind of key", "" + kind)
+        if (address.length !== (kind === Held.MBusKey ? addressSize : 0))
+            fail(Code.BadArgument, -1, "the address of its kind", address.length + " octets")
+        checkValue(kind, value)
     }
 
     /** Is there a key of this kind? */

@@ -22,6 +22,7 @@ export enum TrustSlot {
     Manufacturer = 1,
     CaRoot = 2,
     InstituteRoot = 3,
+    /** The provider's stands here or in the slot behind it (`Holdings`). */
     SecurityManagement = 4,
 }
 
@@ -37,3 +38,19 @@ export const crlSlots = 6
 export const judgementsAt = 0x0f000
 export const judgementSize = 0x40
 export const judgements = 2
+
+/** Which slot is the provider's, and the key of one that was deleted. */
+export const providerAt = 0x0f200
+/** Addresses, and the label of the place. */
+export const addressesAt = 0x0f300
+export const labelAt = 0x0f500
+
+/** Access table. */
+export const accessAt = 0x10000
+/** Counters of signers: they outlast an erase, so that no command comes again. */
+export const signersAt = 0x10400
+export const signersEnd = 0x11000
+
+/** Logbook, a ring. */
+export const logbookAt = 0x11000
+export const logbookEntries = 250

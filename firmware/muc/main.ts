@@ -6,13 +6,14 @@ import { SmlLine } from "../../hal/rs485-link"
 import { Sc16is752 } from "../../hal/sc16is752"
 import { PlombError } from "../core/errors"
 import { platform } from "../core/platform"
+import { Addresses } from "./addresses"
 import { Router } from "./answer"
 import { MucClock } from "./clock"
 import { Delivery } from "./delivery"
 import { discover } from "./discovery"
-import { type Endpoint, endpointOf } from "./endpoint"
+import { Functions } from "./functions"
 import { Holdings } from "./holdings"
-import { Identity } from "./identity"
+import { Identity, Step } from "./identity"
 import { Initialization } from "./initialization"
 import { KeyRing } from "./keys"
 import { LineMaster } from "./master"
@@ -29,6 +30,8 @@ const discoveryMs = 3600000
 const eagerDiscoveryMs = 10000
 /** How often it is looked whether a meter's time to be told has come. */
 const deliveryMs = 10000
+/** A meter that answered no search and no request for so long has left the line. */
+const silentMs = 604800000
 
 /** The MUC image: finds the meters of its RS-485 line and carries requests and answers between them and its uplink. */
 export function start(machine: Machine): void {
@@ -45,15 +48,28 @@ export function start(machine: Machine): void {
         rtc.start()
     })
     const identity = new Identity(fram, machine.deviceId)
+    const custody = machine.custody
+    if (identity.step() > Step.Installed) {
+        console.log("to be erased: muc_install goes on with it")
+        return
+    }
     const clock = new MucClock(rtc, identity)
     const holdings = new Holdings(fram)
     const keys = new KeyRing(fram)
-    const custody = machine.custody
     const meters = new MeterList(fram)
-    const master = new LineMaster(line)
-    const router = new Router(machine, identity.serverId, master, meters, holdings, keys)
+    const addresses = new Addresses(fram, machine.settings)
+    const master = new LineMaster(line, meters)
+    const functions = new Functions(fram, machine, identity, holdings, keys, clock, addresses)
+    functions.meters = meters
+    const router = new Router(identity.serverId, master, meters, functions)
     console.log(
-        "muc " + router.serverId.toString("hex") + " step " + identity.step() + " knows " + meters.count() + " meters",
+        "muc " +
+            identity.serverId.toString("hex") +
+            " step " +
+            identity.step() +
+            " knows " +
+            meters.count() +
+            " meters",
     )
 
     pumpLine.start(line)
@@ -65,13 +81,11 @@ export function start(machine: Machine): void {
         console.log("this board has no uplink")
         return
     }
-    const settings = machine.settings
-    const directory = endpoint(settings.get("directory"), "directory")
-    const provider = settings.get("provider") || "security-management"
     const toDirectory = new SecureUplink(uplink, holdings, custody, agreement, new MucTrust(holdings, clock, true))
     const toHeadEnd = new SecureUplink(uplink, holdings, custody, agreement, new MucTrust(holdings, clock, false))
-    const initialization = new Initialization(holdings, clock, toDirectory, directory, provider)
-    callHome.start(toHeadEnd, router, endpoint(settings.get("uplink"), "uplink"), initialization)
+    const initialization = new Initialization(holdings, clock, toDirectory, addresses)
+    functions.onProvider = () => initialization.soon()
+    callHome.start(toHeadEnd, router, addresses, initialization)
 }
 
 function pumpLine(line: SmlLine): void {
@@ -82,7 +96,8 @@ function findMeters(master: LineMaster, meters: MeterList): void {
     while (true) {
         try {
             const found = discover(master, meters)
-            if (found > 0) console.log("found " + found + " meters, now " + meters.count())
+            const gone = meters.forget(silentMs)
+            if (found + gone > 0) console.log("found " + found + " meters, lost " + gone + ", now " + meters.count())
         } catch (e: any) {
             if (!(e instanceof PlombError)) throw e
             console.log(e.message)
@@ -98,18 +113,6 @@ function deliverForEver(delivery: Delivery): void {
     }
 }
 
-function callHome(
-    uplink: SecureUplink,
-    router: Router,
-    where: Endpoint | undefined,
-    initialization: Initialization,
-): void {
-    serveUplink(uplink, router, where, initialization)
-}
-
-/** Where the setting `name` points; the log says where it points nowhere. */
-function endpoint(setting: string, name: string): Endpoint | undefined {
-    const where = endpointOf(setting)
-    if (!where) console.log(name + " is not set (" + name + '=HOST:PORT), came "' + setting + '"')
-    return where
+function callHome(uplink: SecureUplink, router: Router, addresses: Addresses, initialization: Initialization): void {
+    serveUplink(uplink, router, addresses, initialization)
 }

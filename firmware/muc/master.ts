@@ -5,6 +5,7 @@ import { sameOctets } from "../core/octets"
 import { platform } from "../core/platform"
 import { readFile, type SmlFile } from "../core/sml-read"
 import { isResponse, requestIdOf, serverOf } from "../core/sml-request"
+import type { MeterList } from "./meters"
 
 /** Sends of one request before its meter counts as not reachable. */
 const tries = 3
@@ -22,7 +23,11 @@ export class LineMaster {
     private turn = 1
     private gaveUp: number[] = []
 
-    constructor(private readonly line: SmlLine) {}
+    /** `meters` hear of each answer. */
+    constructor(
+        private readonly line: SmlLine,
+        private readonly meters?: MeterList,
+    ) {}
 
     /**
      * Sends a request file with reqFileId `requestId` to the meter `serverId` and answers its response file as
@@ -39,7 +44,9 @@ export class LineMaster {
                     const answer = this.next()
                     const file = answer ? responseIn(answer) : undefined
                     if (!answer || !file || !sameOctets(serverOf(file), serverId)) continue
-                    if (sameOctets(requestIdOf(file), requestId)) return answer
+                    if (!sameOctets(requestIdOf(file), requestId)) continue
+                    if (this.meters) this.meters.add(serverId)
+                    return answer
                 }
             }
             return fail(Code.MeterSilent, -1, "an answer of " + serverId.toString("hex"), "none in " + tries + " tries")

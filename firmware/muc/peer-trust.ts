@@ -86,9 +86,10 @@ export class MucTrust implements PeerTrust {
         let right = false
         if (this.toDirectory) right = role === Role.directory
         else if (role === Role.concentrator) right = roleOf(issuer) === Role.manufacturer
-        else if (role === Role.operator || role === Role.securityManagement) {
+        else if (role >= Role.securityManagement && role <= Role.energyProvider) {
             const provider = this.holdings.inForce(TrustSlot.SecurityManagement)
-            const same = role === Role.operator ? issuer : leaf
+            // Operators, data collectors and energy providers.
+            const same = role === Role.securityManagement ? leaf : issuer
             // By its key: a renewed CERT_SM is the same provider.
             right = provider !== undefined && sameOctets(provider.publicKey, same.publicKey)
         }

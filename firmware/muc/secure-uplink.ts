@@ -52,6 +52,11 @@ export class SecureUplink implements Uplink, PeerTrust {
         return this.connection !== undefined && this.connection.resumed
     }
 
+    /** Has something come or gone since the peer was judged? */
+    outdated(): boolean {
+        return this.version !== this.holdings.version
+    }
+
     nowSeconds(): number {
         return this.trust.nowSeconds()
     }
@@ -65,7 +70,7 @@ export class SecureUplink implements Uplink, PeerTrust {
     connect(host: string, port: number, timeoutMs: number): void {
         // Without clock and identity no octet is sent.
         this.nowSeconds()
-        if (this.version !== this.holdings.version) {
+        if (this.outdated()) {
             this.version = this.holdings.version
             this.sessions.clear()
         }

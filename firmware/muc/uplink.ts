@@ -1,8 +1,9 @@
+import type { Settings } from "../../hal/ports"
 import { PlombError } from "../core/errors"
 import { platform } from "../core/platform"
 import { SmlReceiver } from "../core/sml-receive"
 import type { Router } from "./answer"
-import type { Endpoint } from "./endpoint"
+import { endpointOf } from "./endpoint"
 import type { Initialization } from "./initialization"
 import type { SecureUplink } from "./secure-uplink"
 
@@ -37,17 +38,18 @@ class Patience {
 
 /**
  * Keeps one connection to the head-end open for ever and serves the requests that come down it. The board has one socket, so the
- * directory is asked between two connections. Without an `endpoint` that is all that is done.
+ * directory is asked between two connections. Without an address "uplink" that is all that is done.
  */
 export function serveUplink(
     uplink: SecureUplink,
     router: Router,
-    endpoint: Endpoint | undefined,
+    addresses: Settings,
     initialization: Initialization,
 ): void {
     const patience = new Patience()
     while (true) {
         if (initialization.due()) initialization.run()
+        const endpoint = endpointOf(addresses.get("uplink"))
         if (!endpoint) {
             platform().sleepMs(receiveMs)
             continue
@@ -93,6 +95,7 @@ function serveConnection(
             patience.heard(uplink.heardAt - heardAt)
             heardAt = uplink.heardAt
             receiver.feed(octets)
+            if (uplink.outdated()) return "closed: another provider"
         } else if (platform().millis() - uplink.heardAt > patience.silenceMs) {
             patience.bear(2 * patience.silenceMs)
             return "silent: connecting anew"

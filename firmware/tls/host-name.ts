@@ -4,13 +4,15 @@ import type { Certificate } from "../core/x509"
 
 /** The four octets of an IPv4 address in dotted decimals; undefined for anything else. */
 export function addressOf(host: string): Buffer | undefined {
-    const parts = host.split(".")
-    if (parts.length !== 4) return undefined
     const address = Buffer.alloc(4)
+    let rest = host
     for (let i = 0; i < 4; ++i) {
-        const value = parseInt(parts[i])
-        if (!(value >= 0 && value <= 255) || value + "" !== parts[i]) return undefined
+        const end = i < 3 ? rest.indexOf(".") : rest.length
+        const digits = rest.slice(0, Math.max(0, end))
+        const value = parseInt(digits)
+        if (!(value >= 0 && value <= 255) || value + "" !== digits) return undefined
         address[i] = value
+        rest = rest.slice(end + 1)
     }
     return address
 }

@@ -111,8 +111,9 @@ class Bench {
             this.holdings.trust.close(slot, der.length)
         }
         const clock = { nowSeconds: () => this.now } as unknown as MucClock
-        const where = { host: "directory", port: 636 }
-        this.initialization = new Initialization(this.holdings, clock, this.directory, where, "provider")
+        const settings: Record<string, string> = { directory: "directory:636", provider: "provider" }
+        const addresses = { get: (name: string) => settings[name] ?? "" }
+        this.initialization = new Initialization(this.holdings, clock, this.directory, addresses)
     }
 
     static async full(): Promise<Bench> {
@@ -321,5 +322,5 @@ test("a directory that falls silent in the middle costs one time-out an object, 
 test("without a directory it is never due", () => {
     const clock = { nowSeconds: () => noon } as unknown as MucClock
     const holdings = new Holdings(new MemoryStore(0x20000))
-    expect(new Initialization(holdings, clock, new FakeDirectory(), undefined, "provider").due()).toBe(false)
+    expect(new Initialization(holdings, clock, new FakeDirectory(), { get: () => "" }).due()).toBe(false)
 })

@@ -18,7 +18,7 @@ test("at most 32 meters, found again after a restart", () => {
     const list = new MeterList(store)
     for (let n = 1; n <= 32; ++n) list.add(id(n))
     expect(codeThrown(() => list.add(id(33)))).toBe("TooManyMeters")
-    expect(new MeterList(store).at(31)).toEqual(id(32))
+    expect(new MeterList(store).idAt(31)).toEqual(id(32))
 })
 
 test("a damaged list is empty, and holds again what is added", () => {
@@ -28,5 +28,5 @@ test("a damaged list is empty, and holds again what is added", () => {
     const list = new MeterList(store)
     expect(list.count()).toBe(0)
     expect(list.add(id(2))).toBe(true)
-    expect(new MeterList(store).at(0)).toEqual(id(2))
+    expect(new MeterList(store).idAt(0)).toEqual(id(2))
 })

@@ -138,13 +138,21 @@ describe("at the other end of the uplink may be", () => {
         expect(bench.judge([operator, renewed])).toBe("none")
     })
 
+    test("a data collector and an energy provider whom the provider has certified", async () => {
+        const bench = await Bench.full()
+        for (const role of [Role.dataCollection, Role.energyProvider])
+            expect(bench.judge([await leaf(management, role), management])).toBe("none")
+    })
+
     test("nobody of another role, without role, or of another issuer than the role's", async () => {
         const bench = await Bench.full()
         const chains: TestParty[][] = [
             [directory],
             [maker],
             [muc, maker],
-            [await leaf(management, Role.dataCollection), management],
+            [await leaf(management, Role.localOperator), management],
+            [await leaf(management, Role.customer), management],
+            [await leaf(otherManagement, Role.dataCollection), otherManagement],
             [await leaf(maker, Role.operator), maker],
             [await leaf(management, Role.concentrator), management],
             [await leaf(ca, Role.concentrator)],
@@ -260,7 +268,7 @@ describe("revocation lists", () => {
         expect(signaturesOf(() => expect(after.until(chain)).toBe(until))).toBe(0)
         await after.list(maker, 2)
         expect(signaturesOf(() => after.judge(chain))).toBe(2)
-        after.holdings.takeProvider(otherManagement.der)
+        after.holdings.setProvider(parseCertificate(otherManagement.der))
         expect(signaturesOf(() => after.judge(chain))).toBe(2)
         after.now = noon - day
         expect(signaturesOf(() => after.judge(chain))).toBe(2)
@@ -378,7 +386,7 @@ describe("holdings", () => {
     test("a new provider takes the place of a revoked one, whose list goes", async () => {
         const bench = await Bench.full()
         await bench.list(ca, 2, [management])
-        bench.holdings.takeProvider(otherManagement.der)
+        bench.holdings.setProvider(parseCertificate(otherManagement.der))
         expect(bench.holdings.inForce(TrustSlot.SecurityManagement)?.der).toEqual(otherManagement.der)
         expect(bench.holdings.lists.of(parseCertificate(management.der).subjectKeyId)).toBe(undefined)
         const theirs = await leaf(otherManagement, Role.operator)

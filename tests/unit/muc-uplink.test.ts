@@ -49,6 +49,7 @@ function run(
         },
         resumed: () => connected.length > 1,
         close: () => {},
+        outdated: () => false,
         get heardAt() {
             return heardAt
         },
@@ -58,7 +59,7 @@ function run(
         run: () => void asked.push(time.ms / minute),
     } as unknown as Initialization
     const router = {} as Router
-    expect(() => serveUplink(uplink, router, { host: "h", port: 1 }, initialization)).toThrow(Over)
+    expect(() => serveUplink(uplink, router, { get: () => "h:1" }, initialization)).toThrow(Over)
     return { connected: connected.map(Math.floor), asked: asked.map(Math.floor) }
 }
 

@@ -97,6 +97,8 @@ export async function run(args: string[]): Promise<number> {
         await source.apply({ name: "household", volts: 231.4, amperes: 8.2, lagDegrees: 12, hertz: 50 })
         const meter = await headEnd.waitForMeter(serverIdOf(serial), 30_000)
         say(`MUC ${meter.muc} has found the meter; it and the head-end know each other by certificates`)
+        await headEnd.waitForProvider(meter.serverId, 60_000)
+        say("the MUC has brought the provider's certificate to the meter: it knows now who may read it")
         const stored = await headEnd.pull(meter.serverId)
         const evidence = join(folder, "reading.evidence.json")
         copyFileSync(stored.path, evidence)

@@ -1,6 +1,6 @@
 import { EventEmitter } from "node:events"
 import { rmSync } from "node:fs"
-import { type HeldItem, readItem } from "../../firmware/core/inventory.ts"
+import { Held, type HeldItem, HeldState, readItem } from "../../firmware/core/inventory.ts"
 import { Role } from "../../firmware/core/x509-role.ts"
 import type { Evidence } from "../evidence/format.ts"
 import type { TlsSettings } from "../tls/settings.ts"
@@ -161,6 +161,18 @@ export class HeadEnd extends EventEmitter {
     /** `Hub.relay`: carries what others have signed, and signs nothing. */
     relay(serverId: string, request: Buffer): Promise<{ raw: Buffer; muc: string }> {
         return this.hub.relay(serverId, request)
+    }
+
+    /** Resolves when a meter holds a provider's certificate, and so can know who may read it; "not now" where it does not within the time. */
+    async waitForProvider(serverId: string, timeoutMs: number): Promise<void> {
+        const until = Date.now() + timeoutMs
+        for (;;) {
+            const held = await this.inventory(serverId)
+            if (held.some(({ kind, state }) => kind === Held.SecurityManagement && state === HeldState.InForce)) return
+            if (Date.now() >= until)
+                throw new ExchangeError("not now", `meter ${serverId} holds no provider's certificate`)
+            await this.hub.sleep(this.options.pauseMs)
+        }
     }
 
     /** Stops accepting, ends all connections; what was answered is on disk. */
