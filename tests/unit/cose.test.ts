@@ -3,8 +3,8 @@ import { Encoder, Tag } from "cbor-x"
 import fc from "fast-check"
 import { describe, expect, it } from "vitest"
 import { CoseAlgorithm, type CoseKey, verifyCose } from "../../firmware/core/cose"
-import { codeThrown } from "../helpers/errors.ts"
 import { hssKey, hssSignature, LmsSigner } from "../../tools/pki/lms.ts"
+import { codeThrown } from "../helpers/errors.ts"
 
 const encoder = new Encoder({ mapsAsObjects: false, useRecords: false, variableMapSize: true, tagUint8Array: false })
 const encode = (value: unknown) => Buffer.from(encoder.encode(value))

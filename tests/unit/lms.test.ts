@@ -1,8 +1,8 @@
 import fc from "fast-check"
 import { describe, expect, it } from "vitest"
 import { verifyHss, verifyLmots, verifyLms } from "../../firmware/core/lms"
-import { codeThrown } from "../helpers/errors.ts"
 import { hssKey, hssSignature, LmsSigner } from "../../tools/pki/lms.ts"
+import { codeThrown } from "../helpers/errors.ts"
 
 const octets = (text: string) => Buffer.from(text, "hex")
 const identifier = octets("202122232425262728292a2b2c2d2e2f")
