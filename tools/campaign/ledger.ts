@@ -107,6 +107,16 @@ export class Ledger {
         return gaps
     }
 
+    /** Sensor's times in seconds of the nearest entries before and after a missing pagination, between which it was issued. */
+    around(pagination: number): [number, number] {
+        const seen = [...this.entries.keys()]
+        const seconds = (nearest: number) => this.entries.get(nearest)?.seconds ?? Number.NaN
+        return [
+            seconds(Math.max(...seen.filter(each => each < pagination))),
+            seconds(Math.min(...seen.filter(each => each > pagination))),
+        ]
+    }
+
     /** Compares all neighbours in the order of their paginations. */
     judge(): string[] {
         const failures = [...this.failures]

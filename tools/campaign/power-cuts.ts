@@ -34,8 +34,11 @@ const frontEndFault = 4
 const reach = 2600
 /** Longest for the first list: about 2,000 octets to and fro at 9600 Bd, and two signatures. */
 const firstMs = 3500
-/** Lists a meter keeps; more must not wait to be fetched. */
-const mostMissing = 5
+/**
+ * A meter keeps a list until the ninth pagination behind it. Of these a cycle that ends before it fetches anything uses three
+ * (a row and two lists), and so does the one in which all is fetched: before both the oldest unseen one is at most this far back.
+ */
+const mostBehind = 3
 
 const regions: [number, string][] = [
     [0xa00, "identity and time"],
@@ -95,6 +98,8 @@ class Cutter {
     private writesPerList = 0
     private writesPerSecond = 0
     private requests = 0
+    /** Rows and lists that may have been signed since the newest one seen. */
+    private unseen = 0
     private resets = 0
     /** Registers of the last list that stood at rest, and what flowed since in watt-seconds. */
     private rest: number | undefined
@@ -140,7 +145,7 @@ class Cutter {
             ;[points[i], points[j]] = [points[j], points[i]]
         }
         for (const point of points) {
-            if (this.ledger.missing().length > mostMissing) await this.whole()
+            if (this.behind() > mostBehind) await this.whole()
             await this.cycle(point)
         }
         await this.whole()
@@ -168,6 +173,12 @@ class Cutter {
         if (missing.length > 0) this.failures.push(`paginations ${missing} can not be had`)
     }
 
+    /** How far the meter may be beyond the oldest pagination that nobody has seen. */
+    private behind(): number {
+        const { newest } = this.ledger
+        return newest + this.unseen - (this.ledger.missing()[0] ?? newest + 1)
+    }
+
     /** From power-on to the cut after `point` stored octets, or to the end of what there is to do. */
     private async cycle(point: number | undefined): Promise<void> {
         const { world } = this.desk
@@ -178,13 +189,14 @@ class Cutter {
         await world.runFor(toBoundary > lead ? toBoundary - lead : toBoundary + periodMs - lead)
         await board.powerOn()
         ++this.boots
+        ++this.unseen
         if (point !== undefined) bench.fram.cutAfterWrites(point)
         void board.exited
         try {
             await this.work()
             if (point === undefined) return
             // What is left of the octets goes by with the seconds.
-            while (board.powered) await this.ask(this.operator.list(this.requestId()))
+            while (board.powered) await this.askList()
         } finally {
             bench.fram.cutNever()
         }
@@ -214,11 +226,11 @@ class Cutter {
         if (this.ended()) return
         if (this.boots % 3 === 0) this.resetFrontEnd()
         if (this.boots % 16 === 1) await this.checkChain()
-        await this.ask(this.operator.list(this.requestId()))
+        await this.askList()
         const now = Math.floor(world.nowMs() / 1000)
         await this.ask(this.operator.profile(this.requestId(), now - 2 * 900, now + 900))
         await this.ask(this.operator.list(this.requestId(), this.ledger.newest))
-        await this.ask(this.operator.list(this.requestId()))
+        await this.askList()
         // A row signed since its profile was asked for shows as a gap only now.
         for (const pagination of this.ledger.missing().slice(-9)) await this.fetch(pagination)
     }
@@ -226,7 +238,7 @@ class Cutter {
     /** The first list after a start; the meter must answer unless it is cut. */
     private async firstList(): Promise<Entry | undefined> {
         for (let i = 0; i < 4 && !this.ended(); ++i) {
-            const [entry] = await this.ask(this.operator.list(this.requestId()), firstMs)
+            const [entry] = await this.askList(firstMs)
             // Until the front end runs, nothing that flows is counted.
             if (entry && (entry.status & frontEndFault) === 0) return entry
         }
@@ -241,8 +253,14 @@ class Cutter {
     private async fetch(pagination: number): Promise<void> {
         await this.ask(this.operator.list(this.requestId(), pagination))
         if (this.ledger.entries.has(pagination) || this.ended()) return
-        const now = Math.floor(this.desk.world.nowMs() / 1000)
-        await this.ask(this.operator.profile(this.requestId(), now - 6 * 900, now + 900))
+        // A row between its neighbours, from the end of the period in which the first of them was signed or the one before. An
+        // answer holds a few rows only; the next begins behind its last.
+        const [begin, end] = this.ledger.around(pagination)
+        for (let from = begin - 900; from <= end && !this.ledger.entries.has(pagination) && !this.ended(); ) {
+            const last = (await this.ask(this.operator.profile(this.requestId(), from, end))).at(-1)
+            if (!last?.periodEnd) return
+            from = last.periodEnd + 1
+        }
     }
 
     private async checkChain(): Promise<void> {
@@ -315,14 +333,24 @@ class Cutter {
         this.writesPerSecond = Math.round((fram.writes - before) / 10)
         before = fram.writes
         const from = this.desk.world.elapsedMs()
-        for (let i = 0; i < 10; ++i) await this.ask(this.operator.list(this.requestId()))
+        for (let i = 0; i < 10; ++i) await this.askList()
         const seconds = (this.desk.world.elapsedMs() - from) / 1000
         this.writesPerList = Math.round((fram.writes - before - seconds * this.writesPerSecond) / 10)
     }
 
+    /** A list of the present. */
+    private async askList(timeoutMs?: number): Promise<Entry[]> {
+        ++this.unseen
+        return this.ask(this.operator.list(this.requestId()), timeoutMs)
+    }
+
     private async ask(request: Buffer, timeoutMs = 6000): Promise<Entry[]> {
         const raw = await this.exchange(request, timeoutMs)
-        return raw && attentionsOf(raw).length === 0 ? this.ledger.take(raw) : []
+        if (!raw || attentionsOf(raw).length > 0) return []
+        const { newest } = this.ledger
+        const entries = this.ledger.take(raw)
+        if (this.ledger.newest > newest) this.unseen = 0
+        return entries
     }
 
     private async exchange(request: Buffer, timeoutMs = 6000): Promise<Buffer | undefined> {
