@@ -7,6 +7,7 @@ import { getListReq } from "../../firmware/core/sml-messages.ts"
 import { identificationPath } from "../../firmware/core/sml-parameter.ts"
 import { parameterRequest } from "../../firmware/core/sml-request.ts"
 import { writeFile } from "../../firmware/core/sml-transport.ts"
+import { Signer } from "../../tools/authority/signer.ts"
 import { instituteCrls } from "../../tools/calibrate/certifier.ts"
 import { serverIdOf } from "../../tools/calibrate/station.ts"
 import { attentionsOf, itemsOf } from "../../tools/campaign/ledger.ts"
@@ -17,7 +18,7 @@ import { LineProbe } from "../../tools/desk/line-probe.ts"
 import { partyTls } from "../../tools/desk/parties.ts"
 import { UplinkPeer } from "../../tools/desk/uplink-peer.ts"
 import { HeadEnd } from "../../tools/headend/headend.ts"
-import { listRequest, metersRequest } from "../../tools/headend/requests.ts"
+import { listMessage, listRequest, metersRequest } from "../../tools/headend/requests.ts"
 import { readResponse, treeValues } from "../../tools/headend/responses.ts"
 
 /** World time for what may take a MUC its longest pause, a search and three tries of six seconds. */
@@ -34,10 +35,14 @@ async function ask(request: Buffer, timeoutMs = patienceMs): Promise<Buffer | un
     return peer.files.shift()
 }
 
+const worldSeconds = () => desk.world.nowMs() / 1000
 let folder: string
 let desk: Desk
 let peer: UplinkPeer
+let signer: Signer
 let asked = 0
+/** A command for a list, of the operator whom the MUC is connected to. */
+const list = (id: Buffer) => signer.command(id, [listMessage(requestId(), id)], { requestId: requestId() })
 const requestId = () => Buffer.from([0xac, ++asked >> 8, asked & 0xff])
 
 beforeAll(async () => {
@@ -46,6 +51,8 @@ beforeAll(async () => {
     peer = new UplinkPeer(join(folder, "pki"))
     const state = join(folder, "state")
     desk = await Desk.open({ serials, state, load: constantLoad(1500), clock: "virtual", startMs: Date.now() })
+    const { key, chain } = partyTls(join(folder, "pki"), "operator")
+    signer = new Signer({ key, chain, nowSeconds: worldSeconds })
     await desk.start()
     await desk.world.runFor(3000)
 }, 600_000)
@@ -100,10 +107,12 @@ test("the MUC finds both meters of its line by itself", async () => {
 test("octets of a meter's answer come through as they left the meter", async () => {
     const probe = new LineProbe(desk.world, desk.wire)
     // The line may be taken by a discovery: an Attention says "not now", and a head-end asks again.
-    let came = await ask(listRequest(requestId(), ids[0]))
-    for (let i = 0; i < 3 && came && itemsOf(came).length === 0; ++i) {
+    let came = await ask(list(ids[0]))
+    // And a meter that has no CERT_SM yet knows nobody.
+    for (let i = 0; i < 10 && came && itemsOf(came).length === 0; ++i) {
         console.log(`asked again: ${came.toString("hex")}`)
-        came = await ask(listRequest(requestId(), ids[0]))
+        await desk.world.runFor(5000)
+        came = await ask(list(ids[0]))
     }
     expect(came && itemsOf(came)).toHaveLength(1)
     expect(probe.files.map(raw => raw.toString("hex"))).toContain(came?.toString("hex"))
@@ -111,12 +120,18 @@ test("octets of a meter's answer come through as they left the meter", async () 
 
 test("a meter that is not on the line: Attention FE03", async () => {
     const stranger = Buffer.from(serverIdOf(999), "hex")
-    const raw = await ask(listRequest(requestId(), stranger))
-    expect(raw && attentionsOf(raw)).toEqual(["fe03"])
+    const raw = await ask(list(stranger))
+    // To the command's header and to its request.
+    expect(raw && attentionsOf(raw)).toEqual(["fe03", "fe03"])
+})
+
+test("a list that nobody has signed for is asked of no meter: Attention FE02", async () => {
+    const raw = await ask(listRequest(requestId(), ids[0]))
+    expect(raw && attentionsOf(raw)).toEqual(["fe02"])
 })
 
 test("a damaged request, and one larger than the MUC's buffer: no answer, and the next one is served", async () => {
-    const damaged = listRequest(requestId(), ids[0])
+    const damaged = list(ids[0])
     damaged[40] ^= 0x10
     expect(await ask(damaged, 10_000)).toBeUndefined()
     const id = requestId()
@@ -128,9 +143,10 @@ test("a damaged request, and one larger than the MUC's buffer: no answer, and th
 
 test("a meter that has gone silent: Attention FE03 after three tries, the other goes on", async () => {
     await desk.meters[1].board.powerOff()
-    const raw = await ask(listRequest(requestId(), ids[1]))
-    expect(raw && attentionsOf(raw)).toEqual(["fe03"])
-    const other = await ask(listRequest(requestId(), ids[0]))
+    const raw = await ask(list(ids[1]))
+    // To the command's header and to its request.
+    expect(raw && attentionsOf(raw)).toEqual(["fe03", "fe03"])
+    const other = await ask(list(ids[0]))
     expect(other && itemsOf(other)).toHaveLength(1)
 }, 120_000)
 
@@ -155,6 +171,7 @@ test("the head-end goes and another comes in its place: readings of both meters 
         tls: partyTls(pki, "operator"),
         anchors: [readFileSync(join(pki, "institute-root", "cert.pem"), "utf8")],
         crls: () => instituteCrls(pki),
+        nowSeconds: worldSeconds,
         refreshMs: 20,
         pauseMs: 20,
         timeoutMs: 120_000,

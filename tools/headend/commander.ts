@@ -3,10 +3,18 @@ import { Signer } from "../authority/signer.ts"
 import type { Answer } from "./connection.ts"
 import type { Hub } from "./hub.ts"
 
-/** The signer of this key and chain (PEM), whose counter is kept in `file`, or in `folder` in a file of that key. */
-export function signerIn(folder: string, { key, chain }: { key: string; chain: string }, file?: string): Signer {
+/**
+ * The signer of this key and chain (PEM), whose counter is kept in `file`, or in `folder` in a file of that key. `nowSeconds`: the devices'
+ * time, where that is not the system's.
+ */
+export function signerIn(
+    folder: string,
+    { key, chain }: { key: string; chain: string },
+    file?: string,
+    nowSeconds?: () => number,
+): Signer {
     const { id } = new Signer({ key, chain })
-    return new Signer({ key, chain, counterFile: file ?? join(folder, `command-counter-${id}.json`) })
+    return new Signer({ key, chain, counterFile: file ?? join(folder, `command-counter-${id}.json`), nowSeconds })
 }
 
 /** Puts questions that need a right: each is a command of one signer, with a counter of its own each time it is put. */

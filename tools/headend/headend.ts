@@ -21,6 +21,8 @@ export interface HeadEndOptions {
     tls: TlsSettings
     /** File of the key's command counter; in the folder of the evidence unless told. */
     counter?: string
+    /** The devices' time, UTC seconds; the system's unless told. */
+    nowSeconds?: () => number
     /** PEM certificates of the institute. */
     anchors?: string[]
     /** The revocation lists of the day, PEM; asked for each reading, which gets those of its chain's issuers. */
@@ -72,11 +74,11 @@ export class HeadEnd extends EventEmitter {
     private readonly hub: Hub
     private readonly commander: Commander
     private readonly store: EvidenceStore
-    private readonly options: Required<Omit<HeadEndOptions, "tls" | "counter">>
+    private readonly options: Required<Omit<HeadEndOptions, "tls" | "counter" | "nowSeconds">>
     private readonly standing = new Set<string>()
     private readonly recovering = new Set<string>()
 
-    constructor({ tls, counter, ...options }: HeadEndOptions) {
+    constructor({ tls, counter, nowSeconds, ...options }: HeadEndOptions) {
         super()
         this.options = {
             anchors: [],
@@ -93,7 +95,7 @@ export class HeadEnd extends EventEmitter {
         }
         this.store = new EvidenceStore(this.options.store, this.options.anchors)
         this.hub = new Hub({ ...this.options, tls, roles: [Role.muc, Role.concentrator] })
-        const signer = signerIn(this.options.store, tls, counter)
+        const signer = signerIn(this.options.store, tls, counter, nowSeconds)
         this.commander = new Commander(this.hub, signer)
         this.hub.on("concentrator", connection => void this.drain(connection))
         for (const event of ["muc", "gone", "log"]) this.hub.on(event, what => this.emit(event, what))
