@@ -29,8 +29,11 @@ describe("npm start", () => {
             expect.stringMatching(/^=> PROOF\. /),
             expect.stringMatching(/^=> NOT PROOF\. /),
         ])
-        // The failed check comes first and is the signature alone.
-        expect(lines.filter(line => line.startsWith("   X "))).toEqual([expect.stringMatching(/^ {3}X signature: /)])
+        // The failed checks come first and are the two signatures alone: of the answer as a whole and of the list in it.
+        expect(lines.filter(line => line.startsWith("   X "))).toEqual([
+            expect.stringMatching(/^ {3}X answer's signature: /),
+            expect.stringMatching(/^ {3}X signature: /),
+        ])
         expect(lines.filter(line => line.length > 100 && !line.includes(folder))).toEqual([])
 
         const [proof, forgery] = lines

@@ -40,6 +40,7 @@ export const Op = {
     isNan: 54,
     not: 56,
     sub: 59,
+    mul: 60,
     eq: 68,
     le: 69,
     lt: 70,

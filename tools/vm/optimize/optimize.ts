@@ -1,6 +1,6 @@
 import { holdValues, nameAnswers } from "./answers.ts"
 import { capturedSlots } from "./closures.ts"
-import { type Fun, lengthOf } from "./code.ts"
+import { type Fun, lengthOf, visitBody } from "./code.ts"
 import { forwardValues } from "./forward.ts"
 import { constantGlobals } from "./globals.ts"
 import { type Parts, putTogether, takeApart } from "./image.ts"
@@ -30,6 +30,15 @@ function improve(fun: Fun, captured: ReadonlySet<number>, silent: ReadonlySet<nu
     }
 }
 
+/** Does the function reckon, so that a step more for an octet less is a bad bargain? */
+function isArithmetic(fun: Fun): boolean {
+    let products = 0
+    visitBody(fun.body, each => {
+        if (each.op === Op.mul) ++products
+    })
+    return products > 20
+}
+
 /** Changes the functions of an image; the rest follows. */
 function improveAll(parts: Parts): void {
     dropUnused(parts)
@@ -46,7 +55,7 @@ function improveAll(parts: Parts): void {
             better(fun, captured[i])
             nameAnswers(fun)
         }
-        holdValues(fun, fun.body.some(stmt => stmt.op === Op.jmp) ? 4 : 1)
+        if (!isArithmetic(fun)) holdValues(fun, fun.body.some(stmt => stmt.op === Op.jmp) ? 4 : 1)
     }
 }
 
