@@ -78,8 +78,11 @@ export class HeadEnd extends EventEmitter {
     private readonly standing = new Set<string>()
     private readonly recovering = new Set<string>()
 
+    private readonly nowSeconds?: () => number
+
     constructor({ tls, counter, nowSeconds, ...options }: HeadEndOptions) {
         super()
+        this.nowSeconds = nowSeconds
         this.options = {
             anchors: [],
             crls: () => [],
@@ -93,7 +96,7 @@ export class HeadEnd extends EventEmitter {
             most: 1000,
             ...options,
         }
-        this.store = new EvidenceStore(this.options.store, this.options.anchors)
+        this.store = new EvidenceStore(this.options.store, this.options.anchors, nowSeconds)
         this.hub = new Hub({ ...this.options, tls, roles: [Role.muc, Role.concentrator] })
         const signer = signerIn(this.options.store, tls, counter, nowSeconds)
         this.commander = new Commander(this.hub, signer)
@@ -222,7 +225,7 @@ export class HeadEnd extends EventEmitter {
             request,
             chain,
             crls: crlsOf(this.options.crls(), [...chain, ...this.options.anchors]),
-            receivedAt: new Date().toISOString(),
+            receivedAt: new Date(this.nowSeconds ? this.nowSeconds() * 1000 : Date.now()).toISOString(),
             source: { muc, headend: this.options.name },
         }
         let stored = this.store.put(serverId, evidence)

@@ -25,13 +25,15 @@ export class EvidenceStore {
     constructor(
         private readonly folder: string,
         private readonly anchors: string[],
+        /** The moment of judging, UTC seconds; the system's unless told. */
+        private readonly nowSeconds?: () => number,
     ) {
         mkdirSync(folder, { recursive: true })
     }
 
     /** Judges the evidence, and stores it unless the same reading is there. On disk when this returns. */
     put(serverId: string, evidence: Evidence): StoredReading {
-        const verdicts = judgeEvidence(serverId, evidence, { anchors: this.anchors })
+        const verdicts = judgeEvidence(serverId, evidence, { anchors: this.anchors, nowSeconds: this.nowSeconds?.() })
         const failed = verdicts.some(({ findings }) => findings.some(({ result }) => result === "failed"))
         const link = verdicts[0].link
         const hash = contentHash(evidence, verdicts)

@@ -30,14 +30,12 @@ export function run(): Promise<Report> {
                     await stage.tell(collector, muc, [request]),
                     Code.FunctionDenied,
                 )
-        await stage.revoke(collector, muc)
+        await stage.revoke(collector, meter)
         story.refused(
             collector,
             "reads after it was withdrawn",
             await stage.tell(collector, meter, [list()]),
             Code.ChainRevoked,
         )
-        await stage.bringList(meter, "security-management")
-        await stage.bringList(muc, "security-management")
     })
 }

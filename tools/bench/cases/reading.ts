@@ -77,6 +77,7 @@ async function pulled(stage: Stage): Promise<string> {
         anchors: [readFileSync(join(pki, "institute-root", "cert.pem"), "utf8")],
         crls: () => instituteCrls(pki),
         pauseMs: 100,
+        nowSeconds: () => stage.seconds(),
     })
     await uplink!.close()
     try {
