@@ -115,6 +115,33 @@ export enum Code {
     MbusMode = 2456,
     /** A fragment of a message, and not all the others with it. */
     MbusFragment = 2457,
+    /** IEC 62056-21 from here on: an octet breaks the even parity that the others have. */
+    IecParity = 2460,
+    /** A start, bracket, address or end is missing or out of place. */
+    IecForm = 2461,
+    /** The block check character does not hold. */
+    IecCheck = 2462,
+    /** The CRC of a P1 telegram does not hold. */
+    P1Crc = 2463,
+    /** No HDLC frame of format type 3: format, length, address or control field. */
+    HdlcFrame = 2470,
+    /** The check sequence of an HDLC frame or of its header does not hold. */
+    HdlcCheck = 2471,
+    /** A frame or segment out of its order. */
+    HdlcSequence = 2472,
+    /** COSEM data reaches beyond what contains it. */
+    AxdrTruncated = 2475,
+    /** No type of COSEM data, or one that can not stand here. */
+    AxdrType = 2476,
+    AxdrDepth = 2477,
+    /** No APDU of DLMS that is known here. */
+    DlmsTag = 2480,
+    /** An APDU is cut short, or a field of it malformed. */
+    DlmsForm = 2481,
+    /** A security suite, key set, compression or mechanism that is not supported. */
+    DlmsMode = 2482,
+    /** An APDU or block that is not due here. */
+    DlmsUnexpected = 2483,
     /** A signed list is not one of the profile: wrong carrier, or the identifier does not fit. */
     ListProfile = 2500,
     /** A mandatory entry of a signed list is missing or out of order. */
@@ -231,6 +258,14 @@ export enum Code {
     MbusMac = 3452,
     /** The telegram is not newer than the last one of this meter. */
     MbusReplayed = 3453,
+    /** A ciphered APDU, and no key for it. */
+    DlmsNoKey = 3460,
+    /** What came out of a ciphered APDU with this key is no plain text. */
+    DlmsWrongKey = 3461,
+    /** The tag does not hold though the encryption key gives plain text: changed on its way, or another authentication key. */
+    DlmsMac = 3462,
+    /** The invocation counter is not higher than the last one of this meter. */
+    DlmsReplayed = 3463,
     /** A signature that a package needs is missing; the place tells whose (`PackageSigner`). */
     PackageSigner = 3530,
     /** A signature of a package does not hold; the place tells whose. */
