@@ -422,6 +422,8 @@ export enum Code {
     AlreadyCalibrated = 5800,
     /** Installation is closed; opening it again needs an order of an authority. */
     AlreadyInstalled = 5801,
+    /** This image signs nothing at this step: before calibration is closed only `meter_calibration` does, afterwards only `meter`. */
+    NotCalibrated = 5802,
     /** The peer's certificate is sound, but not of a role that may be at the other end. */
     TlsRole = 5900,
 }

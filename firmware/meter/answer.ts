@@ -4,11 +4,10 @@ import { sameOctets, uintBE } from "../core/octets"
 import { platform } from "../core/platform"
 import { CURRENT_DATA, LOAD_PROFILE, signedListRes, signedRowRes } from "../core/signed-list"
 import { Attention } from "../core/sml-attention"
-import { attentionRes, closeRes, openRes, readRequest, type SmlRequest } from "../core/sml-messages"
+import { attentionRes, readRequest, type SmlRequest } from "../core/sml-messages"
 import { identificationPath } from "../core/sml-parameter"
 import { readFile } from "../core/sml-read"
 import { GET_LIST_REQ, GET_PROC_PARAMETER_REQ, OPEN_REQ } from "../core/sml-tables"
-import { writeFile } from "../core/sml-transport"
 import { TIME_ABSENT, TIME_SEC_INDEX } from "../core/sml-values"
 import type { Functions } from "./functions"
 import type { Meter } from "./meter"
@@ -61,17 +60,6 @@ export class Answerer {
             file: this.functions.answer(file, (request, responses) => self.read(request, responses)),
             delayMs: delayMs,
         }
-    }
-
-    /** The response file to a GetList for this meter: what a calibration station fetches and proves. */
-    testFile(): Buffer {
-        const id = Buffer.from("test")
-        const issued = this.meter.issueList()
-        return writeFile([
-            openRes(id, undefined, id, this.meter.identity.serverId(), undefined),
-            signedListRes(id, undefined, issued.signed, issued.signature),
-            closeRes(id),
-        ])
     }
 
     private read(request: SmlRequest, responses: Buffer[]): void {

@@ -1,6 +1,9 @@
 import * as ds from "@devicescript/core"
 import { Server, startServer } from "@devicescript/server"
 import { attempt, codeOf, LongAnswer } from "../core/service-answer"
+import { signedListRes } from "../core/signed-list"
+import { closeRes, openRes } from "../core/sml-messages"
+import { writeFile } from "../core/sml-transport"
 import { CalibrationBench } from "./calibration"
 import type { Meter } from "./meter"
 
@@ -14,7 +17,6 @@ class CalibrationServer extends Server implements ds.CalibrationServerSpec {
     constructor(
         private readonly bench: CalibrationBench,
         private readonly meter: Meter,
-        private readonly testFile: () => Buffer,
     ) {
         super(ds.Calibration.spec)
         this.answer = new LongAnswer()
@@ -80,7 +82,8 @@ class CalibrationServer extends Server implements ds.CalibrationServerSpec {
     }
 
     testReading(): [number, number] {
-        return this.answer.prepare(this.testFile)
+        const meter = this.meter
+        return this.answer.prepare(() => testFile(meter))
     }
 
     measure(): [number, number, number, number, number] {
@@ -97,7 +100,18 @@ class CalibrationServer extends Server implements ds.CalibrationServerSpec {
     }
 }
 
-/** Offers the calibration service on the board's Jacdac link; `testFile` makes a signed reading. */
-export function startCalibrationService(meter: Meter, testFile: () => Buffer): void {
-    startServer(new CalibrationServer(new CalibrationBench(meter), meter, testFile))
+/** A signed reading as the response file to a GetList: what a calibration station fetches and proves. */
+function testFile(meter: Meter): Buffer {
+    const id = Buffer.from("test")
+    const issued = meter.issueList()
+    return writeFile([
+        openRes(id, undefined, id, meter.identity.serverId(), undefined),
+        signedListRes(id, undefined, issued.signed, issued.signature),
+        closeRes(id),
+    ])
+}
+
+/** Offers the calibration service on the board's Jacdac link. */
+export function startCalibrationService(meter: Meter): void {
+    startServer(new CalibrationServer(new CalibrationBench(meter), meter))
 }

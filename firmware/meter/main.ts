@@ -8,10 +8,9 @@ import { Sc16is752 } from "../../hal/sc16is752"
 import { PlombError } from "../core/errors"
 import { platform } from "../core/platform"
 import { Answerer } from "./answer"
-import { startCalibrationService } from "./calibration-service"
 import { eraseOrdered } from "./erase"
 import { Functions } from "./functions"
-import { Identity } from "./identity"
+import { Identity, Step } from "./identity"
 import { Meter, measureForEver } from "./meter"
 
 const lineBaud = 9600
@@ -23,8 +22,8 @@ const leaveMs = 5000
 const lineMs = 30
 
 /**
- * The meter image: brings up the parts, then measures, answers on the line and serves the calibration station. Without its FRAM
- * it is nobody, and the runtime starts it again every five seconds; any other part may be missing or come later.
+ * The meter image: brings up the parts, then measures and answers on the line. Without its FRAM it is nobody, and the runtime
+ * starts it again every five seconds; any other part may be missing or come later. What makes a key at first is in `calibrate.ts`.
  */
 export function start(machine: Machine): void {
     const bus = machine.bus
@@ -45,11 +44,11 @@ export function start(machine: Machine): void {
         line.open()
     })
 
-    startCalibrationService(meter, () => answerer.testFile())
     measureForEver.start(meter)
     pumpLine.start(line)
     serveLine.start(line, answerer)
     console.log("meter " + meter.identity.serverId().toString("hex") + " step " + meter.identity.step())
+    if (meter.identity.step() < Step.Calibrated) console.log("not calibrated: flash meter_calibration")
 }
 
 /** One bad file must not stop the meter: it is told in the log, and the asker hears nothing. */

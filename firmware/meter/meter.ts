@@ -32,6 +32,8 @@ export class Meter {
     readonly parameters: Parameters
     /** Told of the seal and the clock once a second. */
     onEvent: (event: Event) => void = () => {}
+    /** It signs at this step only, and measures up to it; the image for calibration sets the one before. */
+    signsAt: Step = Step.Calibrated
     readonly registers: Registers
     readonly time: MeterTime
     readonly issuer: Issuer
@@ -139,8 +141,10 @@ export class Meter {
         return this.frontEnd.measure()
     }
 
-    /** Issues a signed list of the present, durable registers. Throws `KeyAbsent` before calibration, `RecordDamaged`. */
+    /** Issues a signed list of the present, durable registers. Throws `NotCalibrated`, `RecordDamaged`. */
     issueList(): Issued {
+        const step = this.identity.step()
+        if (step !== this.signsAt) fail(Code.NotCalibrated, -1, "step " + this.signsAt, "" + step)
         if (this.damaged) fail(Code.RecordDamaged, -1, "sound registers and hash chain", "damaged ones")
         const meter = this
         const issued = this.issuer.issueList(() => {
@@ -194,7 +198,7 @@ export class Meter {
     private closePeriod(): void {
         const now = this.period()
         if (now === this.lastPeriod) return
-        if (now === this.lastPeriod + 1 && this.identity.step() >= Step.Certified) {
+        if (now === this.lastPeriod + 1 && this.identity.step() === this.signsAt) {
             const meter = this
             // Throws where the key's holder fails: then the next second tries again.
             this.issuer.issueRow(() => {
@@ -220,11 +224,11 @@ function nothing(): Measurement {
 }
 
 /**
- * Runs `meter` for ever, a tick at once and one on each full second of the machine's clock. A fault of a part ends one tick,
+ * Runs `meter` as long as it may measure, a tick at once and one on each full second of the machine's clock. A fault of a part ends one tick,
  * not the meter: energy not yet taken waits in the front end.
  */
 export function measureForEver(meter: Meter): void {
-    while (true) {
+    while (meter.identity.step() <= meter.signsAt) {
         try {
             meter.tick()
         } catch (e: any) {
