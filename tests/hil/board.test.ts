@@ -8,12 +8,13 @@ import { openBoard } from "../../tools/calibrate/boards.ts"
 const board = process.env.PLOMB_BOARD ?? ""
 if (!board) console.log("left out: no board (PLOMB_BOARD=serial:PORT)")
 
-describe.skipIf(!board)("a meter on USB", () => {
+describe.skipIf(!board)("a meter on USB that runs meter_calibration", () => {
     const reference = { description: "none", apply: async (point: never) => point }
 
     it("says who it is and measures", async () => {
         const { meter, close } = await openBoard(board, { serial: 0, state: "", reference })
         try {
+            if (!meter) throw new Error("it does not run meter_calibration")
             const found = await meter.identify()
             expect(found.step).toBeLessThanOrEqual(5)
             const measured = await meter.measure()

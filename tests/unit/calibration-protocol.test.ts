@@ -16,7 +16,7 @@ beforeAll(async () => {
     const chain = [readFileSync(join(folder, "pki", "calibration-authority", "cert.pem"), "utf8")]
     const { publicKey } = generateKeyPairSync("ec", { namedCurve: "P-256" })
     protocol = {
-        format: "plomb-calibration/1",
+        format: "plomb-calibration/2",
         serverId: "0a01504c420100000007",
         serial: 7,
         hardware: `<b>"plomb" & 'co'</b>`,
@@ -34,6 +34,14 @@ beforeAll(async () => {
             { check: "message CRC", result: "proved" },
             { check: "<u>", result: "<s>" },
         ],
+        software: { identification: "<s>plomb-meter 0.1.0", checksum: "ab".repeat(32) },
+        attestation: {
+            command: "",
+            commandChain: [],
+            answer: "",
+            at: "2026-11-22T15:00:06.000Z",
+            findings: [{ check: "answer's <signature>", result: "proved" }],
+        },
         steps: [{ name: "<em>key made", at: "2026-11-22T15:00:03.000Z", final: true }],
     }
 })
@@ -66,7 +74,7 @@ describe("the printed protocol", () => {
 
     it("escapes whatever comes from outside", () => {
         const page = protocolPage(protocol)
-        for (const tag of ["<script>", "<i>", "<u>", "<s>", "<em>", `<b>"`]) expect(page).not.toContain(tag)
+        for (const tag of ["<script>", "<i>", "<u>", "<s>", "<em>", "<signature>", `<b>"`]) expect(page).not.toContain(tag)
         expect(page).toContain("&#60;script&#62;")
     })
 
@@ -75,6 +83,10 @@ describe("the printed protocol", () => {
         expect(page).toContain("<td>NONE</td>")
         expect(page).toContain("This meter has no secure element")
         expect(protocolPage(protocol)).not.toContain("no secure element")
+    })
+
+    it("binds the software of the field image", () => {
+        expect(protocolPage(protocol)).toContain(`&#60;s&#62;plomb-meter 0.1.0, SHA-256 ${protocol.software.checksum}`)
     })
 
     it("says which steps were final and which checks are open", () => {

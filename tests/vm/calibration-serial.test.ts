@@ -4,7 +4,9 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import type { SerialPort } from "serialport"
 import { expect, it } from "vitest"
+import { ensureBuilt } from "../../tools/build/build.ts"
 import { ModelSource } from "../../tools/calibrate/boards.ts"
+import { deploy } from "../../tools/calibrate/deploy.ts"
 import { callOver } from "../../tools/calibrate/link.ts"
 import { MeterUnderCalibration } from "../../tools/calibrate/meter.ts"
 import { openSerialBus } from "../../tools/calibrate/serial.ts"
@@ -82,7 +84,8 @@ it("over USB serial the same station comes to the same protocol as over the VM's
         writeFileSync(path, "")
         const protocolOver = async (serial: boolean) => {
             const source = new ModelSource()
-            const desk = await Desk.open({ serials: [serial ? 31 : 32], load: source })
+            const program = "meter_calibration"
+            const desk = await Desk.open({ serials: [serial ? 31 : 32], load: source, program })
             await desk.start()
             const written: Uint8Array[] = []
             const bus = serial
@@ -90,7 +93,10 @@ it("over USB serial the same station comes to the same protocol as over the VM's
                 : (await desk.calibrationLink()).bus
             try {
                 const meter = new MeterUnderCalibration(callOver(bus))
-                const protocol = await calibrateMeter(quietJob(meter, desk.meters[0].serial, source, pki))
+                const job = await quietJob(desk, meter, source, pki)
+                // As on a real board: the field image goes over the same port.
+                if (serial) job.field.enter = async () => deploy(bus, (await ensureBuilt("meter", "vm")).image.bytecode)
+                const protocol = await calibrateMeter(job)
                 if (serial) expect(written.every(octets => octets.length <= 64)).toBe(true)
                 expect(written.length > 100).toBe(serial)
                 return protocol

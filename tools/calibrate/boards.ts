@@ -1,13 +1,18 @@
 import { UsageError } from "../cli/usage.ts"
 import { Desk } from "../desk/desk.ts"
-import { callOver, findBoard } from "./link.ts"
+import { deploy, imageFor } from "./deploy.ts"
+import type { Field } from "./field.ts"
+import { callOver, findBoard, LinkError } from "./link.ts"
 import { MeterUnderCalibration } from "./meter.ts"
 import type { ReferencePoint, ReferenceSource } from "./reference.ts"
+import { openRs485 } from "./rs485.ts"
 import { openSerialBus } from "./serial.ts"
 
 /** A meter on the station: its calibration service and what feeds it. */
 export interface OpenBoard {
-    meter: MeterUnderCalibration
+    /** Absent where a meter that is sealed runs the field image already. */
+    meter?: MeterUnderCalibration
+    field: Field
     reference: ReferenceSource
     /** Has the parts of a VM board keep what they hold, so that not even a killed station loses it. */
     keep(): void
@@ -21,27 +26,53 @@ export interface BoardChoice {
     state: string
     /** Readings of a reference standard; a VM board can do without. */
     reference?: ReferenceSource
+    /** Serial port of an RS-485 adapter on the line of a real meter. */
+    line?: string
+    /** An earlier session has sealed the meter. */
+    sealed?: boolean
 }
 
 /** Opens "vm" (or a variant of it) or "serial:PORT". Throws `LinkError` where nobody answers. */
 export async function openBoard(board: string, choice: BoardChoice): Promise<OpenBoard> {
     if (!board.startsWith("serial:")) return openVm(board, choice)
     if (!choice.reference) throw new UsageError("a real meter needs --reference FILE")
-    const bus = await openSerialBus(board.slice("serial:".length))
+    const line = choice.line === undefined ? undefined : await openRs485(choice.line)
+    const bus = await openSerialBus(board.slice("serial:".length)).catch(async error => {
+        await line?.close()
+        throw error
+    })
     const close = async () => {
+        await line?.close()
         await bus.disconnect()
         bus.dispose()
     }
-    await findBoard(bus, 15_000).catch(async error => {
+    try {
+        const { image, report } = await imageFor(bus, "meter", 15_000)
+        const found = await findBoard(bus, 5000).catch((error: Error): undefined => {
+            if (!choice.sealed)
+                throw new LinkError(`${error.message}: plomb flash meter_calibration --board ${report.board}`)
+        })
+        return {
+            meter: found && new MeterUnderCalibration(callOver(bus)),
+            field: {
+                software: { identification: report.identification, checksum: report.softwareChecksum },
+                enter: () => deploy(bus, image.bytecode),
+                ask: async request => line?.ask(request),
+            },
+            reference: choice.reference,
+            keep: () => {},
+            close,
+        }
+    } catch (error) {
         await close()
         throw error
-    })
-    return { meter: new MeterUnderCalibration(callOver(bus)), reference: choice.reference, keep: () => {}, close }
+    }
 }
 
 async function openVm(variant: string, choice: BoardChoice): Promise<OpenBoard> {
     const source = new ModelSource()
-    const desk = await Desk.open({ serials: [choice.serial], state: choice.state, load: source, variant })
+    const program = "meter_calibration"
+    const desk = await Desk.open({ serials: [choice.serial], state: choice.state, load: source, variant, program })
     await desk.start()
     const { bus, meter } = await desk.calibrationLink().catch(async error => {
         await desk.close()
@@ -49,6 +80,7 @@ async function openVm(variant: string, choice: BoardChoice): Promise<OpenBoard> 
     })
     return {
         meter,
+        field: await desk.field(),
         reference: choice.reference ?? source,
         keep: () => desk.meters[0].bench.save(),
         close: async () => {

@@ -1,5 +1,8 @@
 import { readFileSync } from "node:fs"
 import { join } from "node:path"
+import { Signer } from "../authority/signer.ts"
+import { openKey } from "../pki/keys.ts"
+import { splitPem } from "../verify/certificate.ts"
 import { crlsOf, issuanceOf } from "./issuance.ts"
 import type { Certifier } from "./station.ts"
 
@@ -11,6 +14,19 @@ export function certifierOf(pki: string, passphrase?: string): Certifier {
         calibrationAuthority: certificate("calibration-authority"),
         manufacturer: certificate("manufacturer"),
         ...issuanceOf(pki, "meter", "institute-root", passphrase),
+        command: (serverId, requests) => {
+            const folder = join(pki, "calibration-authority")
+            const chain = readFileSync(join(folder, "chain.pem"), "utf8")
+            // The counter that `plomb operator` uses too: a signer has one.
+            const counterFile = join(folder, "command-counter.json")
+            const signer = new Signer({ key: openKey(join(folder, "key.pem"), passphrase), chain, counterFile })
+            const target = Buffer.from(serverId, "hex")
+            const file = signer.command(
+                target,
+                requests.map((request, i) => request(target, Buffer.of(i + 1))),
+            )
+            return { file, chain: splitPem(chain, "CERTIFICATE") }
+        },
     }
 }
 

@@ -8,8 +8,8 @@ import { type BatchRow, isBoard, mostHardware, readBatch, readSerial } from "./b
 import { openBoard } from "./boards.ts"
 import { certifierOf, instituteCrls } from "./certifier.ts"
 import { judgeWith } from "./judge.ts"
-import type { CalibrationProtocol } from "./protocol.ts"
-import { fingerprint, protocolPage } from "./protocol.ts"
+import type { CalibrationProtocol, PartialProtocol } from "./protocol.ts"
+import { attestationEvidence, fingerprint, protocolPage } from "./protocol.ts"
 import { type ReferenceSource, referenceFromFile } from "./reference.ts"
 import { confirm, makeWritable, question, readPartial } from "./session.ts"
 import { calibrateMeter, serverIdOf } from "./station.ts"
@@ -17,7 +17,7 @@ import { calibrateMeter, serverIdOf } from "./station.ts"
 export const help = `plomb calibrate: the calibration station
 
   plomb calibrate --board vm --serial N [--state DIR]      a meter in the VM, its chips kept in DIR
-  plomb calibrate --board serial:PORT --serial N --reference FILE.json
+  plomb calibrate --board serial:PORT --serial N --reference FILE.json --line PORT
   plomb calibrate --batch FILE.csv                           columns serial, board[, hardware]
 
   --pki DIR          PKI of \`plomb pki init\` (default pki)
@@ -28,9 +28,14 @@ export const help = `plomb calibrate: the calibration station
   --passphrase-env V, --passphrase-file F   of the calibration authority's key
   --publish URL      puts each meter's certificate into this directory (ldaps: as the calibration authority; with
                      --writer-password-file F as cn=writer,o=plomb); where that fails, the calibration stands (exit 1)
+  --line PORT        RS-485 adapter on the line of a real meter: there it is asked, once sealed, what it runs
   --state DIR        chips of VM boards, a folder each (default .plomb/state: meter N in meter-N)
   --yes              do not ask before the steps that can not be undone
   --json             the protocol on standard output, nothing else
+
+A board is calibrated by the image meter_calibration (\`plomb flash meter_calibration\`). Once it is sealed the station puts the field
+image meter on it, over the same USB, and asks it as the calibration authority what it runs: name and checksum of the software, signed by
+the meter's key, stand in the protocol and, for \`plomb verify\`, in SERVERID.attestation.evidence.json.
 
 What can be checked is checked before anything final. A broken link, a power cut or Ctrl-C loses nothing: the
 meter counts its steps, run the same command again. A meter that is calibrated is refused. A batch goes on
@@ -41,6 +46,7 @@ interface Options {
     pki: string
     out: string
     reference?: ReferenceSource
+    line?: string
     state?: string
     yes: boolean
     json: boolean
@@ -65,6 +71,7 @@ export async function run(args: string[]): Promise<number> {
             out: { type: "string", default: "calibration" },
             hardware: { type: "string", default: "plomb-1" },
             reference: { type: "string" },
+            line: { type: "string" },
             state: { type: "string" },
             "passphrase-env": { type: "string" },
             "passphrase-file": { type: "string" },
@@ -80,6 +87,7 @@ export async function run(args: string[]): Promise<number> {
     const options: Options = {
         pki: values.pki!,
         out: values.out!,
+        line: values.line,
         state: values.state,
         yes: values.yes!,
         json: values.json!,
@@ -104,6 +112,8 @@ export async function run(args: string[]): Promise<number> {
         throw new UsageError(
             "a real meter is measured against a reference standard: name its readings with --reference FILE",
         )
+    if (!values.line && rows.some(row => row.board.startsWith("serial:")))
+        throw new UsageError("a real meter is asked on its RS-485 line what it runs: name an adapter with --line PORT")
     if (values.reference) options.reference = await referenceFromFile(values.reference, text => pause(text, options))
     makeWritable(options.out)
 
@@ -152,17 +162,21 @@ async function runBatch(rows: BatchRow[], options: Options): Promise<number> {
 
 async function calibrateOne(row: BatchRow, options: Options): Promise<CalibrationProtocol> {
     const stem = join(options.out, serverIdOf(row.serial))
-    const earlier = await readPartial<CalibrationProtocol>(`${stem}.partial.json`)
+    const earlier = await readPartial<PartialProtocol>(`${stem}.partial.json`)
     const certifier = certifierOf(options.pki, options.passphrase)
+    const crls = instituteCrls(options.pki)
     const board = await openBoard(row.board, {
         serial: row.serial,
         state: options.state ?? join(".plomb", "state"),
         reference: options.reference,
+        line: options.line,
+        sealed: earlier?.keyProtection !== undefined,
     })
     try {
-        const found = await board.meter.identify()
-        say(options, `meter found: ${found.serial ? `serial ${found.serial}, ` : ""}${standing[found.step]}`)
-        if (found.step < 5 && !options.yes) {
+        const found = await board.meter?.identify()
+        if (found) say(options, `meter found: ${found.serial ? `serial ${found.serial}, ` : ""}${standing[found.step]}`)
+        else say(options, "a board found that runs the field image already")
+        if (found && found.step < 5 && !options.yes) {
             await confirm(
                 "Two steps are final: the key holder's configuration is locked, and calibration is closed.",
                 stopping,
@@ -171,11 +185,12 @@ async function calibrateOne(row: BatchRow, options: Options): Promise<Calibratio
         }
         const protocol = await calibrateMeter({
             meter: board.meter,
+            field: board.field,
             serial: row.serial,
             hardware: row.hardware,
             reference: board.reference,
             certifier,
-            judge: judgeWith(instituteCrls(options.pki)),
+            judge: judgeWith(crls),
             now: () => new Date(),
             onStep: (name, final) => {
                 stopping.signal.throwIfAborted()
@@ -193,6 +208,7 @@ async function calibrateOne(row: BatchRow, options: Options): Promise<Calibratio
         })
         replaceFile(`${stem}.calibration.html`, protocolPage(protocol))
         replaceFile(`${stem}.calibration.json`, `${JSON.stringify(protocol, null, 4)}\n`)
+        replaceFile(`${stem}.attestation.evidence.json`, attestationEvidence(protocol, crls))
         rmSync(`${stem}.partial.json`, { force: true })
         say(options, `calibrated: ${protocol.serverId}, key ${fingerprint(protocol.publicKey)}`)
         if (protocol.keyProtection === "none")

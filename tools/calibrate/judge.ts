@@ -3,24 +3,24 @@ import { judgeEvidence } from "../verify/evidence.ts"
 import type { Judge } from "./station.ts"
 
 /**
- * Judges signed test readings of the meter on the station by the rules of `plomb verify`, with the
- * revocation lists `crls` (PEM); the anchor is the last certificate of the chain. Nobody asks for a test
- * reading over a line, so whether it answers a request is no question here.
+ * Judges what the meter on the station has signed by the rules of `plomb verify`, with the revocation lists `crls` (PEM); the anchor
+ * is the last certificate of the chain. Nobody asks for a test reading over a line, so whether it answers a request is no question then.
  */
 export function judgeWith(crls: string[]): Judge {
-    return async (sml, chain) => {
+    return async (sml, chain, command) => {
         const evidence = {
             format: evidenceFormat,
             sml,
-            request: Buffer.alloc(0),
+            request: command?.request ?? Buffer.alloc(0),
+            commandChain: command?.chain,
             chain,
             crls,
             receivedAt: new Date().toISOString(),
             source: { muc: "", headend: "calibration station" },
         }
-        const [verdict] = judgeEvidence("test reading", evidence, { anchors: chain.slice(-1) })
+        const [verdict] = judgeEvidence("calibration station", evidence, { anchors: chain.slice(-1) })
         return verdict.findings
-            .filter(finding => finding.needed && finding.check !== "answer to the request")
+            .filter(finding => finding.needed && (command || finding.check !== "answer to the request"))
             .map(({ check, result, expected, came }) => ({
                 check,
                 result: result === "proved" ? "proved" : `${result} (expected ${expected}, came ${came})`,

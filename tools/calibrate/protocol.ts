@@ -1,10 +1,12 @@
 import { createHash, X509Certificate } from "node:crypto"
 import qrcode from "qrcode-generator"
+import { evidenceText } from "../evidence/format.ts"
 import type { Adjustment } from "./adjust.ts"
+import { type Software, textOf } from "./field.ts"
 
 /** The record of one calibration; kept as JSON and printed as a page. */
 export interface CalibrationProtocol {
-    format: "plomb-calibration/1"
+    format: "plomb-calibration/2"
     serverId: string
     serial: number
     hardware: string
@@ -20,10 +22,39 @@ export interface CalibrationProtocol {
     chain: string[]
     certificateSerial: string
     certificateNotAfter: string
-    /** The signed test reading of the sealed meter, an SML file in hex, and what verifying it said. */
+    /** The test reading that the meter signed before it was sealed, an SML file in hex, and what verifying it said. */
     testReading: string
     testFindings: { check: string; result: string }[]
+    /** What the sealed meter runs and measures with, and that it said so itself. */
+    software: Software
+    attestation: Attestation
     steps: { name: string; at: string; final: boolean }[]
+}
+
+/** What an interrupted session leaves of it. */
+export type PartialProtocol = Partial<CalibrationProtocol>
+
+/** A command of the calibration authority and the meter's signed answer, SML files in hex; evidence like any other. */
+export interface Attestation {
+    command: string
+    /** PEM, the signer first. */
+    commandChain: string[]
+    answer: string
+    at: string
+    findings: { check: string; result: string }[]
+}
+
+/** The attestation as an evidence file, with the revocation lists `crls` (PEM) of its day. */
+export function attestationEvidence({ attestation, chain }: CalibrationProtocol, crls: string[]): string {
+    return evidenceText({
+        sml: Buffer.from(attestation.answer, "hex"),
+        request: Buffer.from(attestation.command, "hex"),
+        chain,
+        crls,
+        commandChain: attestation.commandChain,
+        receivedAt: attestation.at,
+        source: { muc: "", headend: "calibration station" },
+    })
 }
 
 /** SHA-256 of the public key in groups of four, for people to compare. */
@@ -57,7 +88,7 @@ export function protocolPage(protocol: CalibrationProtocol): string {
     const code = qrcode(0, "M")
     code.addData(protocol.publicKey.toUpperCase(), "Alphanumeric")
     code.make()
-    const { adjustment, testFindings, steps } = protocol
+    const { adjustment, testFindings, attestation, steps } = protocol
     const points = (adjustment?.records ?? [])
         .map(({ name, applied, measured, powerError }) => {
             const { volts, amperes, lagDegrees, watts } = applied
@@ -103,6 +134,7 @@ ${row("Signing key", "P-256, made inside the meter")}
 ${row("Key protection", secured ? "secure element; the key can not be read" : "NONE")}
 ${row("Certificate", `${protocol.certificateSerial}, valid to ${timeOf(protocol.certificateNotAfter)}`)}
 ${row("Issued by", issuer)}
+${row("Software", textOf(protocol.software))}
 </table>
 ${
     secured
@@ -117,9 +149,11 @@ ${points}</table>
 <p>The point "gain" is as found, before adjustment. Constants: voltage gain ${hexOf(adjustment.voltageGain)}, current gain ${hexOf(adjustment.currentGain)}, power gain ${hexOf(adjustment.powerGain)}, phase ${hexOf(adjustment.phase)}.</p>`
         : "<p>Adjusted in an earlier session; its record is not at this station.</p>"
 }
-<h2>Signed test reading</h2>
+<h2>Signed test reading before sealing</h2>
 <p><b>Proved:</b> ${escapeHtml(namesOf(testFindings.filter(({ result }) => result === "proved")))}.</p>
 ${open.length > 0 ? `<p><b>Open:</b> ${escapeHtml(open.map(({ check, result }) => `${check}: ${result}`).join("; "))}.</p>` : ""}
+<h2>Attestation of the sealed meter</h2>
+<p>It runs the software above, asked by the calibration authority at ${escapeHtml(timeOf(attestation.at))}. <b>Proved:</b> ${escapeHtml(namesOf(attestation.findings))}.</p>
 <h2>Steps</h2>
 <ol>
 ${done}

@@ -1,10 +1,12 @@
 import { createPublicKey, X509Certificate } from "node:crypto"
 import { Code } from "../../firmware/core/errors"
+import type { Request } from "../operator/requests.ts"
 import { adjustMeter } from "./adjust.ts"
+import { attest, type Field } from "./field.ts"
 import type { Issuance } from "./issuance.ts"
 import { RefusedError } from "./link.ts"
 import type { Identification, MeterUnderCalibration } from "./meter.ts"
-import type { CalibrationProtocol } from "./protocol.ts"
+import type { CalibrationProtocol, PartialProtocol } from "./protocol.ts"
 import type { ReferenceSource } from "./reference.ts"
 
 /** Steps a meter counts (firmware/meter/identity.ts). */
@@ -18,13 +20,21 @@ export interface Certifier extends Issuance {
     instituteRoot: string
     calibrationAuthority: string
     manufacturer: string
+    /** A command of the calibration authority for the device, and the PEM chain of who signed it. */
+    command(serverId: string, requests: Request[]): { file: Buffer; chain: string[] }
 }
 
-/** Verifies a test reading offline; answers findings. */
-export type Judge = (sml: Buffer, chain: string[]) => Promise<{ check: string; result: string }[]>
+/** Verifies offline what a meter of `chain` has signed, a test reading or the answer to a command; answers findings. */
+export type Judge = (
+    sml: Buffer,
+    chain: string[],
+    command?: { request: Buffer; chain: string[] },
+) => Promise<{ check: string; result: string }[]>
 
 export interface CalibrationJob {
-    meter: MeterUnderCalibration
+    /** Absent where the board runs the field image already: sealed by an earlier session. */
+    meter?: MeterUnderCalibration
+    field: Field
     serial: number
     hardware: string
     reference: ReferenceSource
@@ -35,8 +45,8 @@ export interface CalibrationJob {
     onStep(name: string, final: string): void
     onProgress(text: string): void
     /** What an earlier, interrupted session left; `remember` is called after each thing worth keeping. */
-    earlier?: Partial<CalibrationProtocol>
-    remember(partial: Partial<CalibrationProtocol>): Promise<void>
+    earlier?: PartialProtocol
+    remember(partial: PartialProtocol): Promise<void>
 }
 
 /** The meter is not one this job may calibrate. */
@@ -52,26 +62,68 @@ function derOf(pem: string): Buffer {
 }
 
 /**
- * Calibrates one meter from wherever it stands to the end, or throws with the meter in a state from
- * which the next run goes on. The meter itself counts the steps; the station only asks.
+ * Calibrates one meter from wherever it stands to the end, which is the sealed meter with the field image, or throws with the
+ * meter in a state from which the next run goes on. The meter itself counts the steps; the station only asks.
  */
 export async function calibrateMeter(job: CalibrationJob): Promise<CalibrationProtocol> {
-    const { meter, certifier } = job
-    const serverId = serverIdOf(job.serial)
-    let found = await meter.identify()
-    refuseWrongMeter(found, job)
-    const partial: Partial<CalibrationProtocol> = {
-        steps: [],
-        startedAt: job.now().toISOString(),
-        // Of a bare board nothing was done earlier, whatever the station remembers.
-        ...(found.step < step.produced ? {} : job.earlier),
-    }
-    if (found.step < step.certified) await rehearse(job, found)
-    const begin = async (name: string, final = "") => {
+    const { meter, field } = job
+    const found = await meter?.identify()
+    if (found) refuseWrongMeter(found, job)
+    // Of a bare board nothing was done earlier, whatever the station remembers.
+    const earlier = found && found.step < step.produced ? undefined : job.earlier
+    const partial: PartialProtocol = { steps: [], startedAt: job.now().toISOString(), ...earlier }
+    const begin: Begin = async (name, final = "") => {
         job.onStep(name, final)
         partial.steps!.push({ name, at: job.now().toISOString(), final: final !== "" })
         await job.remember(partial)
     }
+    if (meter && found) {
+        await sealMeter(job, meter, found, partial, begin)
+        await begin(`field image: ${field.software.identification}`)
+        await field.enter()
+    }
+    const { chain, testReading, testFindings, keyProtection } = partial
+    if (!chain || !testReading || !testFindings || !keyProtection)
+        throw new JobError("this station has no record of sealing the meter: run it where it was begun")
+    await begin("attestation by the sealed meter, asked for on its line")
+    const attestation = await attest(job, chain)
+
+    const leaf = new X509Certificate(chain[0])
+    return {
+        format: "plomb-calibration/2",
+        serverId: serverIdOf(job.serial),
+        serial: job.serial,
+        hardware: job.hardware,
+        startedAt: partial.startedAt!,
+        finishedAt: job.now().toISOString(),
+        reference: job.reference.description,
+        adjustment: partial.adjustment,
+        publicKey: createPublicKey(chain[0]).export({ type: "spki", format: "der" }).toString("hex"),
+        keyProtection,
+        chain,
+        certificateSerial: leaf.serialNumber,
+        certificateNotAfter: new Date(leaf.validTo).toISOString(),
+        testReading,
+        testFindings,
+        software: field.software,
+        attestation,
+        steps: partial.steps!,
+    }
+}
+
+type Begin = (name: string, final?: string) => Promise<void>
+
+/** All that only the image for calibration can do; `partial` gets what came of it. */
+async function sealMeter(
+    job: CalibrationJob,
+    meter: MeterUnderCalibration,
+    found: Identification,
+    partial: PartialProtocol,
+    begin: Begin,
+): Promise<void> {
+    const { certifier } = job
+    const serverId = serverIdOf(job.serial)
+    if (found.step < step.certified) await rehearse(job, found)
 
     if (found.step < step.produced) {
         await begin("production: anchors, serial number, hardware model")
@@ -108,7 +160,10 @@ export async function calibrateMeter(job: CalibrationJob): Promise<CalibrationPr
     }
     if (found.step < step.calibrated) {
         await begin("test reading before sealing")
-        await prove(job, partial.chain, false)
+        const proof = await prove(job, meter, partial.chain)
+        partial.testReading = proof.sml.toString("hex")
+        partial.testFindings = proof.findings
+        partial.keyProtection = found.keyProtection === 1 ? "secure element" : "none"
         await begin(
             "sealing",
             found.keyProtection === 1
@@ -117,29 +172,9 @@ export async function calibrateMeter(job: CalibrationJob): Promise<CalibrationPr
         )
         await meter.seal()
     }
-    await begin("test reading of the sealed meter")
-    const proof = await prove(job, partial.chain, true)
-    found = await meter.identify()
-
-    const leaf = new X509Certificate(partial.chain[0])
-    return {
-        format: "plomb-calibration/1",
-        serverId,
-        serial: job.serial,
-        hardware: found.hardware,
-        startedAt: partial.startedAt!,
-        finishedAt: job.now().toISOString(),
-        reference: job.reference.description,
-        adjustment: partial.adjustment,
-        publicKey: createPublicKey(partial.chain[0]).export({ type: "spki", format: "der" }).toString("hex"),
-        keyProtection: found.keyProtection === 1 ? "secure element" : "none",
-        chain: partial.chain,
-        certificateSerial: leaf.serialNumber,
-        certificateNotAfter: new Date(leaf.validTo).toISOString(),
-        testReading: proof.sml.toString("hex"),
-        testFindings: proof.findings,
-        steps: partial.steps!,
-    }
+    const sealed = await meter.identify()
+    if (sealed.step !== step.calibrated || !sealed.sealed)
+        throw new JobError(`the meter does not say that it is sealed: step ${sealed.step}`)
 }
 
 function refuseWrongMeter(found: Identification, job: CalibrationJob): void {
@@ -164,12 +199,12 @@ async function rehearse({ certifier, serial, now }: CalibrationJob, found: Ident
     await certifier.rehearse(serverId, now())
 }
 
-/** Fetches and judges a test reading. A meter that is not sealed says of itself that it is not calibrated. */
-async function prove(job: CalibrationJob, chain: string[], sealed: boolean) {
-    await waitForFrontEnd(job.meter)
-    const sml = await job.meter.testReading()
-    const findings = await job.judge(sml, chain)
-    const wrong = findings.filter(each => each.result !== "proved" && (sealed || each.check !== "state of the meter"))
+/** Fetches and judges a test reading; that it is not calibrated, as a meter says that is not sealed, speaks against none. */
+async function prove(job: CalibrationJob, meter: MeterUnderCalibration, chain: string[]) {
+    await waitForFrontEnd(meter)
+    const sml = await meter.testReading()
+    const findings = (await job.judge(sml, chain)).filter(each => each.check !== "state of the meter")
+    const wrong = findings.filter(each => each.result !== "proved")
     if (wrong.length > 0)
         throw new JobError(
             `the test reading is no proof: ${wrong.map(each => `${each.check} ${each.result}`).join("; ")}`,

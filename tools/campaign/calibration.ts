@@ -1,7 +1,7 @@
 import { ModelSource } from "../calibrate/boards.ts"
-import { meterTarget } from "../calibrate/link.ts"
+import { type Call, meterTarget } from "../calibrate/link.ts"
 import { MeterUnderCalibration } from "../calibrate/meter.ts"
-import type { CalibrationProtocol } from "../calibrate/protocol.ts"
+import type { CalibrationProtocol, PartialProtocol } from "../calibrate/protocol.ts"
 import { calibrateMeter } from "../calibrate/station.ts"
 import { quietJob } from "../desk/calibrated.ts"
 import { Desk } from "../desk/desk.ts"
@@ -19,21 +19,34 @@ export function run(count: number, seed: number): Promise<Outcome> {
 /** Throws where the second run does not end as it must. */
 async function calibrateDespite(pki: string, serial: number, mishap?: Mishap): Promise<Extent> {
     const source = new ModelSource()
-    const desk = await Desk.open({ serials: [serial], load: source })
+    const desk = await Desk.open({ serials: [serial], load: source, program: "meter_calibration" })
     const [meter] = desk.meters
-    let earlier: Partial<CalibrationProtocol> | undefined
+    let earlier: PartialProtocol | undefined
     let protocol: CalibrationProtocol | undefined
     try {
         await desk.start()
-        const extent = await workDespite(desk, meter, meterTarget, mishap, async call => {
+        const field = await desk.field()
+        let entered = false
+        const enter = async () => {
+            entered = true
+            await field.enter()
+        }
+        const work = async (call: Call) => {
             protocol = await calibrateMeter({
-                ...quietJob(new MeterUnderCalibration(call), serial, source, pki),
+                ...(await quietJob(desk, new MeterUnderCalibration(call), source, pki)),
+                field: { ...field, enter },
                 earlier,
                 remember: async partial => {
                     earlier = JSON.parse(JSON.stringify(partial))
                 },
             })
-        })
+        }
+        // Struck after the field image had come, the board is begun with as any other.
+        const again = async () => {
+            if (entered || !meter.board.powered) await desk.flash("meter_calibration")
+        }
+        const extent = await workDespite(desk, meter, meterTarget, mishap, work, again)
+        await desk.flash("meter_calibration")
         const { bus, meter: calibrated } = await desk.calibrationLink()
         const state = await calibrated.identify()
         bus.dispose()

@@ -89,13 +89,19 @@ function mishapsOf({ calls, writes, transactions }: Extent): Mishap[] {
     ]
 }
 
-/** Does `work` on a board of the desk, which has power, with a mishap on the way, and after it once more. */
+/**
+ * Does `work` on a board of the desk, which has power, with a mishap on the way, and after it once more; before that `again` has the
+ * board ready for it.
+ */
 export async function workDespite(
     { world }: Desk,
     { board, bench }: { board: Board; bench: ChipBench },
     target: Target,
     planned: Mishap | undefined,
     work: Work,
+    again = async () => {
+        if (!board.powered) await board.powerOn()
+    },
 ): Promise<Extent> {
     let mishap = planned
     const extent: Extent = { calls: 0, writes: 0, transactions: 0 }
@@ -139,7 +145,7 @@ export async function workDespite(
             await work(faulty)
         } catch (error) {
             if (!mishap || !(error instanceof LinkError)) throw error
-            if (!board.powered) await board.powerOn()
+            await again()
             await findBoard(bus, 30_000, target)
             ended = board.exited
             linked = true

@@ -3,12 +3,11 @@ import { copyFileSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "no
 import { join } from "node:path"
 import { ensureBuilt } from "../build/build.ts"
 import { ModelSource } from "../calibrate/boards.ts"
-import { certifierOf, instituteCrls } from "../calibrate/certifier.ts"
-import { judgeWith } from "../calibrate/judge.ts"
+import { instituteCrls } from "../calibrate/certifier.ts"
 import { fingerprint, protocolPage } from "../calibrate/protocol.ts"
 import { calibrateMeter, serverIdOf } from "../calibrate/station.ts"
 import { readArgs } from "../cli/usage.ts"
-import { installMuc } from "../desk/calibrated.ts"
+import { installMuc, quietJob } from "../desk/calibrated.ts"
 import { Desk } from "../desk/desk.ts"
 import { partyTls } from "../desk/parties.ts"
 import { parseEvidence } from "../evidence/format.ts"
@@ -29,7 +28,6 @@ Everything it makes is left in DIR (default .plomb/demo), which is made anew eac
 finding, each measurement and what the boards print.`
 
 const serial = 20260001
-const hardware = "plomb-1"
 
 export async function run(args: string[]): Promise<number> {
     const { values } = readArgs({
@@ -45,7 +43,7 @@ export async function run(args: string[]): Promise<number> {
     title("A meter that signs what it measures, and one reading proved on this desk")
 
     step("Images for the stock DeviceScript VM")
-    for (const image of ["meter", "muc_install", "muc"]) {
+    for (const image of ["meter_calibration", "meter", "muc_install", "muc"]) {
         const { report } = await ensureBuilt(image, "vm")
         const { code, image: octets } = report.sizes
         say(
@@ -63,7 +61,8 @@ export async function run(args: string[]): Promise<number> {
 
     const source = new ModelSource()
     const onLog = (board: string, line: string) => values.verbose && say(`[${board}] ${line}`)
-    const desk = await Desk.open({ serials: [serial], state: join(folder, "state"), load: source, onLog })
+    const program = "meter_calibration"
+    const desk = await Desk.open({ serials: [serial], state: join(folder, "state"), load: source, onLog, program })
     const headEnd = new HeadEnd({
         store: join(folder, "evidence"),
         tls: partyTls(pki, "operator"),
@@ -85,15 +84,17 @@ export async function run(args: string[]): Promise<number> {
 
         step("Calibration: the meter makes its key inside a secure element, where it stays")
         const { port } = await headEnd.listen(0)
-        const protocol = await calibrate(desk, source, pki, values.verbose!, () =>
-            desk.startMuc({ uplink: `127.0.0.1:${port}` }),
-        )
+        const protocol = await calibrate(desk, source, pki, values.verbose!)
         const page = join(folder, "calibration.html")
         writeFileSync(page, protocolPage(protocol))
         say(`meter ${protocol.serverId}, protected by: ${protocol.keyProtection}`)
+        say(
+            `it runs ${protocol.software.identification}, SHA-256 ${protocol.software.checksum.slice(0, 16)}…, and has signed that`,
+        )
         say(`public key ${fingerprint(protocol.publicKey)}; to print: ${page}`)
 
         step("One reading, asked for by the head-end, carried by the MUC over TLS 1.3 and RS-485")
+        await desk.startMuc({ uplink: `127.0.0.1:${port}` })
         await source.apply({ name: "household", volts: 231.4, amperes: 8.2, lagDegrees: 12, hertz: 50 })
         const meter = await headEnd.waitForMeter(serverIdOf(serial), 30_000)
         say(`MUC ${meter.muc} has found the meter; it and the head-end know each other by certificates`)
@@ -136,29 +137,18 @@ export async function run(args: string[]): Promise<number> {
     }
 }
 
-/** Calibrates the meter; `onNamed` is called once it has its server id and so can be found on the line. */
-async function calibrate(desk: Desk, source: ModelSource, pki: string, all: boolean, onNamed: () => Promise<void>) {
+/** Calibrates the meter, and has it run the field image. */
+async function calibrate(desk: Desk, source: ModelSource, pki: string, all: boolean) {
     const { bus, meter } = await desk.calibrationLink()
-    let named: Promise<void> | undefined
     try {
-        const protocol = await calibrateMeter({
-            meter,
-            serial,
-            hardware,
-            reference: source,
-            certifier: certifierOf(pki),
-            judge: judgeWith(instituteCrls(pki)),
-            now: () => new Date(),
+        return await calibrateMeter({
+            ...(await quietJob(desk, meter, source, pki)),
             onStep: (name, final) => {
-                if (!name.startsWith("production")) named ??= onNamed()
                 say(name)
                 if (final) say(`  FINAL: ${final}`)
             },
             onProgress: text => (all || text.startsWith("proof")) && say(`  ${text}`),
-            remember: async () => {},
         })
-        await named
-        return protocol
     } finally {
         bus.dispose()
     }

@@ -41,8 +41,9 @@ export async function layOutDesk(into: string, serials: number[], variant = "vm"
 type Layout = "meters" | "readable meters" | "meters and MUC"
 
 async function layOut(into: string, serials: number[], variant: string, what: Layout): Promise<void> {
-    const { report } = await ensureBuilt("meter", variant)
-    const hash = createHash("sha256").update(`${report.sha256} ${variant} ${serials} ${what}`)
+    const images = await Promise.all(["meter", "meter_calibration"].map(name => ensureBuilt(name, variant)))
+    const sums = images.map(({ report }) => report.sha256)
+    const hash = createHash("sha256").update(`${sums} ${variant} ${serials} ${what}`)
     const withMuc = what === "meters and MUC"
     // The lists in the MUC are those of the day it was laid out; they last for three months.
     if (withMuc) hash.update(`${(await ensureBuilt("muc_install", "vm")).report.sha256} ${weeks()}`)
@@ -71,17 +72,20 @@ async function layOut(into: string, serials: number[], variant: string, what: La
 async function calibrateAll(folder: string, serials: number[], variant: string): Promise<void> {
     const pki = join(folder, "pki")
     await initPki(pki)
-    for (const serial of serials) {
-        const source = new ModelSource()
-        const desk = await Desk.open({ serials: [serial], state: join(folder, "state"), load: source, variant })
+    for (const serial of serials) await calibrateInVm(join(folder, "state"), serial, pki, variant)
+}
+
+/** Calibrates a bare meter in the VM, its parts kept in the folder of boards' folders `state`, by the authority of `pki`. */
+export async function calibrateInVm(state: string, serial: number, pki: string, variant = "vm"): Promise<void> {
+    const source = new ModelSource()
+    const program = "meter_calibration"
+    const desk = await Desk.open({ serials: [serial], state, load: source, variant, program })
+    try {
         await desk.start()
         const { bus, meter } = await desk.calibrationLink()
-        try {
-            await calibrateMeter(quietJob(meter, serial, source, pki))
-        } finally {
-            bus.dispose()
-            await desk.close()
-        }
+        await calibrateMeter(await quietJob(desk, meter, source, pki)).finally(() => bus.dispose())
+    } finally {
+        await desk.close()
     }
 }
 
@@ -139,16 +143,17 @@ function weeks(): number {
     return Math.floor(Date.now() / (7 * 86_400_000))
 }
 
-/** A calibration by the authority of the folder `pki` with nobody watching and nothing remembered. */
-export function quietJob(
-    meter: MeterUnderCalibration,
-    serial: number,
+/** A calibration of the desk's first meter by the authority of the folder `pki`, with nobody watching and nothing remembered. */
+export async function quietJob(
+    desk: Desk,
+    meter: MeterUnderCalibration | undefined,
     reference: ReferenceSource,
     pki: string,
-): CalibrationJob {
+): Promise<CalibrationJob> {
     return {
         meter,
-        serial,
+        field: await desk.field(),
+        serial: desk.meters[0].serial,
         hardware: "plomb-1",
         reference,
         certifier: certifierOf(pki),

@@ -1,6 +1,7 @@
 import { join } from "node:path"
 import type { JDBus } from "jacdac-ts"
 import { ensureBuilt } from "../build/build.ts"
+import type { Field } from "../calibrate/field.ts"
 import { type Call, callOver, findBoard, LinkError, meterTarget, type Target } from "../calibrate/link.ts"
 import { MeterUnderCalibration } from "../calibrate/meter.ts"
 import { type ChipBench, type MeterBench, meterBench, mucBench } from "../chips/bench.ts"
@@ -10,6 +11,7 @@ import { MucUnderInstallation, mucTarget } from "../commission/muc.ts"
 import { Board } from "../vm/board.ts"
 import { openBoardBus } from "../vm/jacdac.ts"
 import { World, type WorldOptions } from "../vm/world.ts"
+import { LineProbe } from "./line-probe.ts"
 
 /** A meter on the desk: the board in the VM and the parts on its bus. */
 export interface DeskMeter {
@@ -27,6 +29,9 @@ export interface DeskMucOptions {
     /** Further settings, as "directory". */
     settings?: Record<string, string>
 }
+
+/** Images of a meter. */
+export type MeterProgram = "meter" | "meter_calibration"
 
 /** The device identifier of the MUC board with this serial number, in the VM. */
 export function mucDeviceId(serial: number): string {
@@ -50,6 +55,8 @@ export interface DeskOptions extends WorldOptions {
     onLog?(board: string, line: string): void
     /** All boards count bytecode steps. */
     countSteps?: boolean
+    /** What the meters run; the image for calibration has the calibration service, the field image the line. */
+    program?: MeterProgram
     /** Boards whose program ends begin again, as real ones do; otherwise that is an error. */
     restart?: boolean
 }
@@ -73,7 +80,7 @@ export class Desk {
         const world = new World(options)
         const wire = new Rs485Wire({ clock: world })
         const desk = new Desk(world, wire, options)
-        const { image } = await ensureBuilt("meter", options.variant ?? "vm")
+        const { image } = await ensureBuilt(options.program ?? "meter", options.variant ?? "vm")
         for (const serial of options.serials) {
             const stateDir = options.state && join(options.state, `meter-${serial}`)
             const bench = meterBench({ clock: world, serial, stateDir, load: options.load, wire })
@@ -99,6 +106,27 @@ export class Desk {
     /** Powers the meters. */
     async start(): Promise<void> {
         for (const { board } of this.meters) await board.powerOn()
+    }
+
+    /** Has a meter run another image, as flashing would: power off, program exchanged, power on. */
+    async flash(program: MeterProgram, index = 0): Promise<void> {
+        const { board } = this.meters[index]
+        const { image } = await ensureBuilt(program, this.options.variant ?? "vm")
+        await board.powerOff()
+        board.program(image)
+        await board.powerOn()
+    }
+
+    /** The field image for a meter, and its line; nobody else may be master of it then. */
+    async field(index = 0): Promise<Field> {
+        const { report } = await ensureBuilt("meter", this.options.variant ?? "vm")
+        const probe = new LineProbe(this.world, this.wire)
+        const { board } = this.meters[index]
+        return {
+            software: { identification: report.identification, checksum: report.softwareChecksum },
+            enter: () => this.flash("meter", index),
+            ask: request => probe.ask(request, 6000, () => !board.powered),
+        }
     }
 
     /** Puts a MUC on the line and powers it. */
@@ -131,7 +159,7 @@ export class Desk {
         await board.powerOn()
     }
 
-    /** The Jacdac link of one meter, and its calibration service. Real clock only. */
+    /** The Jacdac link of one meter that runs `meter_calibration`, and its calibration service. Real clock only. */
     async calibrationLink(index = 0): Promise<{ bus: JDBus; meter: MeterUnderCalibration }> {
         const { bus, call } = await this.link(this.meters[index].board, meterTarget)
         return { bus, meter: new MeterUnderCalibration(call) }

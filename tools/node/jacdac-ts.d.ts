@@ -12,6 +12,11 @@ declare module "jacdac-ts" {
 
     export class JDDevice {
         readonly deviceId: string
+        resolveProductIdentifier(): Promise<number | undefined>
+    }
+
+    export const OutPipe: {
+        sendBytes(service: JDService, command: number, data: Uint8Array): Promise<void>
     }
 
     export class JDService {

@@ -104,6 +104,7 @@ export class Board {
     /** Gets each Jacdac frame the board sends. Do not call into the board from there: `world.after(0, …)`. */
     onFrame?: (frame: Uint8Array) => void
     private readonly socket: BoardSocket
+    private image: Image
     private flash: Uint8Array | undefined
     private wasm: Wasm | undefined
     private timer: Timer | undefined
@@ -121,6 +122,7 @@ export class Board {
         this.deviceId = options.deviceId ?? "504c4d42" + (++boardCount).toString(16).padStart(8, "0")
         this.world = options.world ?? new World()
         this.watched = options.onEnd !== undefined
+        this.image = options.image
         this.socket = new BoardSocket(this.world, () => this.kick())
         if (options.flash && existsSync(options.flash)) this.flash = readFileSync(options.flash)
     }
@@ -181,13 +183,18 @@ export class Board {
         this.wasm = wasm
         wasm.setDeviceId(this.deviceId)
         wasm.init()
-        const refused = wasm.deploy(this.options.image.bytecode)
+        const refused = wasm.deploy(this.image.bytecode)
         if (refused !== 0) {
             this.end({ reason: "fault", message: `the VM refused the image (${refused})` })
             return
         }
         // Not at once: in the first millisecond of its clock the VM takes a wake-up time for "none".
         this.timer = this.world.after(bootMs, () => this.run())
+    }
+
+    /** Puts another program on the board, from the next start on; settings stay, and what the parts keep. */
+    program(image: Image): void {
+        this.image = image
     }
 
     /** Takes the power away, wherever the program is. Nothing is told to the program. */
@@ -289,7 +296,7 @@ export class Board {
         const match = /^\s*([*!?>#]) (.*)$/s.exec(line)
         if (!match) return
         const [, marker, raw] = match
-        const text = mapStackLine(this.options.image.debug, raw)
+        const text = mapStackLine(this.image.debug, raw)
         const shown = marker === ">" ? text : marker + " " + text
         this.log.push(shown)
         this.options.onLog?.(shown)

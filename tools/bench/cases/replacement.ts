@@ -1,10 +1,7 @@
 import { join } from "node:path"
 import { Code } from "../../../firmware/core/errors.ts"
 import { erasePath } from "../../../firmware/core/sml-parameter.ts"
-import { ModelSource } from "../../calibrate/boards.ts"
-import { calibrateMeter } from "../../calibrate/station.ts"
-import { quietJob } from "../../desk/calibrated.ts"
-import { Desk } from "../../desk/desk.ts"
+import { calibrateInVm } from "../../desk/calibrated.ts"
 import { revoke } from "../../pki/revoke.ts"
 import { certificatesOf, memoriesOf } from "../memories.ts"
 import type { Report } from "../report.ts"
@@ -98,7 +95,7 @@ export function run(): Promise<Report> {
         const silent = await stage.tell(operator, meter, [list()])
         story.shows(operator.name, "reads the erased meter: it has no name any more", "no answer", silent.text)
         const verdict = await installedAnew(stage)
-        story.shows("calibration station", "calibrates and certifies it anew; the first reading is", "proof", verdict)
+        story.shows("calibration station", "calibrates and certifies it anew; what it then says is", "proof", verdict)
     }
     return onStage("Replacement and repair of metering devices", play, { muc: false, restart: true })
 }
@@ -134,17 +131,10 @@ async function installedAnew(stage: Stage): Promise<string> {
     await stage.uplink?.close()
     await desk.close()
     await revoke(pki, join(pki, "meters", meter.id.toString("hex"), "cert.pem"), "cessationOfOperation")
-    const source = new ModelSource()
-    const station = await Desk.open({ serials: [serial], state: join(stage.folder, "state"), load: source })
-    await station.start()
-    const { bus, meter: board } = await station.calibrationLink()
     try {
-        await calibrateMeter(quietJob(board, serial, source, pki))
+        await calibrateInVm(join(stage.folder, "state"), serial, pki)
         return "proof"
     } catch (error) {
         return (error as Error).message
-    } finally {
-        bus.dispose()
-        await station.close()
     }
 }
