@@ -88,7 +88,7 @@ export class AxdrReader {
         this.start = this.end
         let typeAt = -1
         if (top !== undefined) {
-            --top.left
+            top.left = top.left - 1
             typeAt = top.typeAt
         }
         this.type = typeAt < 0 ? this.octet() : this.octets[typeAt]
@@ -108,7 +108,8 @@ export class AxdrReader {
 
     private octet(): number {
         if (this.end >= this.stop) this.cut(this.end)
-        return this.octets[this.end++]
+        ++this.end
+        return this.octets[this.end - 1]
     }
 
     /** A length (A-XDR: one octet, or how many octets follow). */

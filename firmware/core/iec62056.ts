@@ -150,7 +150,7 @@ export function readIec(octets: Buffer, check: number): IecMessage {
 function readFrame(message: IecMessage, start: number, check: number): void {
     const octets = message.octets
     message.framed = true
-    if (octets[message.at] === STX) ++message.at
+    if (octets[message.at] === STX) message.at = message.at + 1
     let at = message.at
     let xor = 0
     let sum = 0
@@ -170,6 +170,7 @@ function readFrame(message: IecMessage, start: number, check: number): void {
             fail(Code.IecForm, octets.length, "ETX and a block check", "the end")
         return
     }
+    if (at + 2 < octets.length) fail(Code.IecForm, at + 2, "the end", octets.length - at - 2 + " octets")
     message.more = octets[at] === EOT
     message.check = octets[at + 1]
     xor ^= octets[at]
@@ -230,6 +231,16 @@ export class IecValues {
         this.at = at + 1
         return true
     }
+}
+
+/** The request message (clause 6.3.1) for the meter of this address, or for any. */
+export function iecRequest(address: string): Buffer {
+    return Buffer.from("/?" + address + "!\r\n")
+}
+
+/** Acknowledges the identification (clause 6.3.3): the character of the baud rate to go on with, and `mode` 0 readout, 1 programming, 2 binary (HDLC: then `procedure` is 2). */
+export function iecAcknowledge(baudCharacter: number, mode: number, procedure: number): Buffer {
+    return Buffer.from([IEC_ACK, 0x30 + procedure, baudCharacter, 0x30 + mode, 13, 10])
 }
 
 /** A message of the programming mode (clause 6.3.4): SOH, two characters of the command, STX, data, ETX, block check `IEC_XOR` or `IEC_SUM`; without data SOH, command, ETX, as B0. */

@@ -6,7 +6,8 @@ import { manufacturerText } from "../decode/mbus-values.ts"
 import { unitName } from "../decode/units.ts"
 import { answer } from "./device/mbus-answer.ts"
 import type { Case, Format } from "./format.ts"
-import { close, type DumpedRecord, type DumpedTelegram, mbusRequest, opened, refused, same } from "./mbus-dump.ts"
+import { close, refused, same } from "./judge.ts"
+import { type DumpedRecord, type DumpedTelegram, mbusRequest, opened } from "./mbus-dump.ts"
 
 /** Wired M-Bus: libmbus's frames with its XML, and those of MBusParser with its JSON. */
 export const mbus: Format = {

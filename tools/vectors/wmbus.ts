@@ -6,7 +6,8 @@ import { formatOf } from "../decode/mbus.ts"
 import { unitName } from "../decode/units.ts"
 import { answer } from "./device/mbus-answer.ts"
 import type { Case, Format, Reply, Verdict } from "./format.ts"
-import { close, type DumpedRecord, type DumpedTelegram, mbusRequest, opened, refused, same } from "./mbus-dump.ts"
+import { close, refused, same } from "./judge.ts"
+import { type DumpedRecord, type DumpedTelegram, mbusRequest, opened } from "./mbus-dump.ts"
 
 /** Wireless M-Bus and OMS: telegrams with their keys and what is in them, the examples of OMS annex N, and a stream from the air. */
 export const wmbus: Format = {
