@@ -109,7 +109,8 @@ export function iecTime(octets: Buffer, at: number, length: number): number[] {
         time.push(high * 10 + low)
     }
     if (time[1] < 1 || time[1] > 12 || time[2] < 1 || time[2] > 31) return []
-    time[0] += 2000
+    // Clocks that were never set begin in 1970.
+    time[0] += time[0] < 70 ? 2000 : 1900
     if (length === 10) time.push(-1)
     return time
 }

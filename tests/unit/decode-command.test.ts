@@ -69,7 +69,10 @@ describe("plomb decode sml", () => {
     it("wrong words are a usage error", async () => {
         for (const args of [
             [],
-            ["dlms", "00"],
+            ["gas", "00"],
+            ["dlms", "00", "--key", "00"],
+            ["dlms", "00", "--last", "x"],
+            ["p1", "00", "--auth-key", "00".repeat(16)],
             ["sml"],
             ["sml", "xyz"],
             ["sml", "00", "11"],

@@ -1,13 +1,21 @@
 import { existsSync, readFileSync } from "node:fs"
+import { DlmsKeys } from "../../firmware/core/dlms-security"
 import { readArgs, UsageError } from "../cli/usage.ts"
+import { type DlmsOpening, decodeDlms } from "./dlms.ts"
+import { decodeIec, decodeP1 } from "./iec62056.ts"
 import { decodeWired, decodeWireless, frameFormats, mbusTable } from "./mbus.ts"
+import type { Problem } from "./problem.ts"
 import { decodeSml } from "./sml.ts"
 
 export const help = `plomb decode sml FILE|HEX|- [--profile strict|tolerant]
-plomb decode mbus|wmbus FILE|HEX|- [--key HEX] [--as-is] [--format none|A|B] [--json]
+plomb decode mbus|wmbus FILE|HEX|- [--key HEX] [--last N] [--as-is] [--format none|A|B] [--json]
+plomb decode iec62056 FILE|HEX|- [--as-is]
+plomb decode p1|dlms FILE|HEX|- [--key HEX] [--auth-key HEX] [--title HEX] [--last N] [--as-is]
 
-sml: decodes every SML file (transport version 1) in FILE (octets, or hex digits), in HEX, or in what comes in (-), and prints one JSON
-object: the files with all messages, what was in the way, and how many octets were junk.
+Decodes what comes in FILE (octets, or hex digits), in HEX, or on standard input (-). Whatever the protocol, \`readings\` are the values with
+their OBIS codes, exactly, with unit and time. What is wrong with a telegram has a cause: no key, wrong key, damaged, unsupported, replayed, malformed.
+
+sml: every SML file (transport version 1), as one JSON object: the files with all messages, what was in the way, and how many octets were junk.
 
   --profile tolerant   read what real meters send, each deviation as a named quirk (default)
   --profile strict     what counts as proof; anything else is a problem
@@ -16,8 +24,18 @@ mbus: every wired M-Bus frame; wmbus: every wireless M-Bus telegram, with OMS se
 
   --json        one JSON object
   --key HEX     AES-128 key of the meter
+  --last N      message counter (or access number) of the last telegram accepted: an older one is replayed
   --as-is       take what says that it is encrypted as it is (a converter has decrypted it)
   --format ...  frame format of wmbus: without CRCs, A or B (default: found out)
+
+iec62056: readouts and messages of the programming mode of IEC 62056-21, in seven bits or with even parity; p1: DSMR and ESMR telegrams
+and their relatives, also encrypted ones; dlms: HDLC frames, APDUs, push lists, also ciphered and over wired M-Bus. Always JSON.
+
+  --as-is         block check or CRC need not hold
+  --key HEX       encryption key (AES-128, security suite 0)
+  --auth-key HEX  authentication key; without it tags are not checked, and the proof says so
+  --title HEX     system title of the meter, where its APDUs do not name it
+  --last N        invocation counter of the last APDU accepted
 
 Exit code 1 if nothing could be decoded.`
 
@@ -34,20 +52,70 @@ function octetsOf(input: string): Buffer {
 const options = {
     profile: { type: "string", default: "tolerant" },
     key: { type: "string" },
+    "auth-key": { type: "string" },
+    title: { type: "string" },
+    last: { type: "string" },
     "as-is": { type: "boolean", default: false },
     format: { type: "string" },
     json: { type: "boolean", default: false },
 } as const
 
+const protocols = ["sml", "mbus", "wmbus", "iec62056", "p1", "dlms"]
+
 export async function run(args: string[]): Promise<number> {
     const { values, positionals } = readArgs({ args, options, allowPositionals: true })
     const [kind, input, ...more] = positionals
-    if (kind !== "sml" && kind !== "mbus" && kind !== "wmbus")
+    if (!protocols.includes(kind))
         throw new UsageError(
-            kind ? `cannot decode "${kind}", only: sml, mbus, wmbus` : "say what to decode: sml|mbus|wmbus FILE|HEX",
+            kind
+                ? `cannot decode "${kind}", only: ${protocols.join(", ")}`
+                : `say what to decode: ${protocols.join("|")} FILE|HEX`,
         )
     if (input === undefined || more.length > 0) throw new UsageError("give one file or one string of hex digits")
-    return kind === "sml" ? runSml(input, values.profile) : runMbus(kind, input, values)
+    if (values.last !== undefined && !/^\d{1,10}$/.test(values.last)) throw new UsageError("--last is a whole number")
+    if (kind === "sml") return runSml(input, values.profile)
+    if (kind === "mbus" || kind === "wmbus") return runMbus(kind, input, values)
+    const opening = openingOf(values)
+    const asIs = values["as-is"]
+    const octets = octetsOf(input)
+    if (kind === "dlms") {
+        const decoded = decodeDlms(octets, opening)
+        const { apdus, frames = [] } = decoded
+        // Frames alone say something too: a link is set up, or acknowledges.
+        const good = apdus.length > 0 ? apdus.some(each => !each.error) : frames.length > 0
+        return print(decoded, good, decoded.error ?? apdus.find(each => each.error)?.error)
+    }
+    const telegrams = kind === "p1" ? decodeP1(octets, asIs, opening) : decodeIec(octets, asIs)
+    const good = telegrams.some(each => !each.error)
+    return print({ telegrams }, good, telegrams.find(each => each.error)?.error)
+}
+
+/** Prints what came of it all; where nothing is good, says why on the error output too. */
+function print(decoded: object, good: boolean, problem: Problem | undefined): number {
+    console.log(JSON.stringify(decoded, null, 2))
+    if (good) return 0
+    console.error(
+        `plomb decode: ${problem ? `${problem.cause}: ${problem.name}: ${problem.message}` : "nothing decoded"}`,
+    )
+    return 1
+}
+
+function hexOption(name: string, digits: string | undefined, octets: number): Buffer | undefined {
+    if (digits === undefined) return undefined
+    if (!new RegExp(`^[0-9a-f]{${2 * octets}}$`, "i").test(digits))
+        throw new UsageError(`--${name} is ${2 * octets} hex digits`)
+    return Buffer.from(digits, "hex")
+}
+
+function openingOf(values: { key?: string; "auth-key"?: string; title?: string; last?: string }): DlmsOpening {
+    const key = hexOption("key", values.key, 16)
+    const authentication = hexOption("auth-key", values["auth-key"], 16)
+    if (authentication && !key) throw new UsageError("--auth-key needs --key")
+    return {
+        keys: key ? new DlmsKeys(key, authentication ?? Buffer.alloc(0)) : undefined,
+        title: hexOption("title", values.title, 8) ?? Buffer.alloc(0),
+        last: values.last === undefined ? -1 : Number(values.last),
+    }
 }
 
 function runSml(input: string, profile: string): number {
@@ -69,6 +137,7 @@ function runSml(input: string, profile: string): number {
 
 interface MbusOptions {
     key?: string
+    last?: string
     "as-is": boolean
     format?: string
     json: boolean
@@ -84,11 +153,14 @@ function runMbus(kind: "mbus" | "wmbus", input: string, options: MbusOptions): n
     const key = options.key === undefined ? undefined : Buffer.from(options.key, "hex")
     const given = options["as-is"] ? Buffer.alloc(0) : key
     const octets = octetsOf(input)
-    const decoded = kind === "mbus" ? decodeWired(octets, given) : decodeWireless(octets, given, format)
+    const last = options.last === undefined ? -1 : Number(options.last)
+    const decoded = kind === "mbus" ? decodeWired(octets, given, last) : decodeWireless(octets, given, format, last)
     const good = decoded.telegrams.filter(each => !each.error)
     if (good.length === 0) {
-        const { name, message } = decoded.telegrams[0].error!
-        console.error(`plomb decode: ${decoded.telegrams.length} telegrams, none decoded; ${name}: ${message}`)
+        const { cause, name, message } = decoded.telegrams[0].error!
+        console.error(
+            `plomb decode: ${decoded.telegrams.length} telegrams, none decoded; ${cause}: ${name}: ${message}`,
+        )
         return 1
     }
     if (options.json) console.log(JSON.stringify(decoded, null, 2))

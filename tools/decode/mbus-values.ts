@@ -33,7 +33,7 @@ export function numberOf(octets: Uint8Array, record: RecordFields): { raw: bigin
 }
 
 /** The shortest decimal number that is this one in single precision. */
-function shortest(value: number, exponent: number): { raw: bigint; exponent: number } {
+export function shortest(value: number, exponent: number): { raw: bigint; exponent: number } {
     let text = value.toExponential(8)
     for (let digits = 0; digits < 8; ++digits) {
         const shorter = value.toExponential(digits)

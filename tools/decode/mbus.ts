@@ -1,9 +1,10 @@
-import { Code, PlombError } from "../../firmware/core/errors"
 import { fixedRecord } from "../../firmware/core/mbus-fixed"
 import { MbusReceiver } from "../../firmware/core/mbus-frame"
 import { obisOf } from "../../firmware/core/mbus-obis"
+import { mbusReadings } from "../../firmware/core/mbus-readings"
 import { MBUS_TIME, MbusRecords, mbusTime, VIF_NONE, VIF_PLAIN_TEXT } from "../../firmware/core/mbus-records"
 import {
+    checkFresh,
     MBUS_ERROR,
     MBUS_FIXED,
     MBUS_RECORDS,
@@ -30,6 +31,8 @@ import {
 } from "./mbus-names.ts"
 import { decimalValue, extensionNames, isText, manufacturerText, numberOf, textOf, timeText } from "./mbus-values.ts"
 import { obisText } from "./obis.ts"
+import { type Problem, problemOf } from "./problem.ts"
+import { type DecodedReading, decodedReading } from "./readings.ts"
 import { unitName } from "./units.ts"
 
 export interface DecodedRecord {
@@ -67,7 +70,9 @@ export interface DecodedTelegram {
     records?: DecodedRecord[]
     applicationError?: string
     data?: string
-    error?: { code: number; name: string; offset: number; message: string }
+    /** What the records say in OBIS codes, as for every protocol. */
+    readings?: DecodedReading[]
+    error?: Problem
 }
 
 interface Meter {
@@ -85,37 +90,52 @@ export interface DecodedMbus {
 
 export const frameFormats = ["none", "A", "B"]
 
-/** Every wired frame in `octets`, opened with `key` (see `openWired`). */
-export function decodeWired(octets: Buffer, key: Buffer | undefined): DecodedMbus {
+/** Every wired frame in `octets`, opened with `key` (see `openWired`); `last` as in `checkFresh`, for all of them are of one meter. */
+export function decodeWired(octets: Buffer, key: Buffer | undefined, last = -1): DecodedMbus {
     const telegrams: DecodedTelegram[] = []
+    const open = (frame: Buffer) => {
+        const telegram = openWired(frame, key)
+        last = fresh(telegram, last)
+        return telegram
+    }
     const receiver = new MbusReceiver(frame =>
         telegrams.push(
             frame.length < 9
                 ? { hex: frame.toString("hex"), format: frame.length === 1 ? "ack" : "short" }
-                : telegramOf(frame, "wired", () => openWired(frame, key)),
+                : telegramOf(frame, "wired", () => open(frame)),
         ),
     )
     receiver.feed(octets)
     receiver.timeout()
-    if (telegrams.length === 0) telegrams.push(telegramOf(octets, "wired", () => openWired(octets, key)))
+    if (telegrams.length === 0) telegrams.push(telegramOf(octets, "wired", () => open(octets)))
     return { telegrams, junkOctets: receiver.junk }
 }
 
 /** Every wireless telegram in `octets`; the format is found out where it is not said. In C mode, 54 CD and 54 3D in front stand for A and B. */
-export function decodeWireless(octets: Buffer, key: Buffer | undefined, said?: number): DecodedMbus {
+export function decodeWireless(octets: Buffer, key: Buffer | undefined, said?: number, last = -1): DecodedMbus {
+    const open = (telegram: Buffer) => {
+        const opened = openWireless(telegram, key)
+        last = fresh(opened, last)
+        return opened
+    }
     const sync = octets[0] === 0x54 && (octets[1] === 0xcd || octets[1] === 0x3d)
     const frames = sync ? octets.subarray(2) : octets
     const format = said ?? (sync ? (octets[1] === 0xcd ? WMBUS_A : WMBUS_B) : formatOf(frames))
     const telegrams: DecodedTelegram[] = []
     const name = frameFormats[format]
     const receiver = new WmbusReceiver(format, telegram =>
-        telegrams.push(telegramOf(telegram, name, () => openWireless(telegram, key))),
+        telegrams.push(telegramOf(telegram, name, () => open(telegram))),
     )
     receiver.feed(frames)
     receiver.timeout()
-    if (telegrams.length === 0)
-        telegrams.push(telegramOf(frames, name, () => openWireless(wmbusUnframe(frames, format), key)))
+    if (telegrams.length === 0) telegrams.push(telegramOf(frames, name, () => open(wmbusUnframe(frames, format))))
     return { telegrams, junkOctets: receiver.junk }
+}
+
+/** The number of a telegram that is newer than `last`; -1 = whatever comes is. */
+function fresh(telegram: MbusTelegram, last: number): number {
+    checkFresh(telegram, last)
+    return last < 0 ? last : telegram.counter >= 0 ? telegram.counter : telegram.access
 }
 
 /** The format in which the CRCs of the first frame hold, or none. */
@@ -140,8 +160,7 @@ function telegramOf(octets: Buffer, format: string, open: () => MbusTelegram): D
     try {
         fill(decoded, open())
     } catch (error) {
-        if (!(error instanceof PlombError)) throw error
-        decoded.error = { code: error.code, name: Code[error.code], offset: error.at, message: error.message }
+        decoded.error = problemOf(error)
     }
     return decoded
 }
@@ -172,6 +191,7 @@ function fill(decoded: DecodedTelegram, telegram: MbusTelegram): void {
         ...(telegram.counter >= 0 ? { counter: telegram.counter } : {}),
     }
     decoded.content = contentNames[telegram.content]
+    decoded.readings = mbusReadings(telegram).map(decodedReading)
     if (telegram.content === MBUS_FIXED)
         decoded.records = [0, 1].map(which => recordOf(telegram, fixedRecord(telegram, which)))
     else if (telegram.content === MBUS_RECORDS) {

@@ -2,11 +2,13 @@ import { CRC_KERMIT } from "../../firmware/core/crc16"
 import { Code, PlombError } from "../../firmware/core/errors"
 import { ENTRY_UNSIGNED, entryQuirks } from "../../firmware/core/sml-quirks"
 import { readFile, type SmlMessage } from "../../firmware/core/sml-read"
+import { smlReadings } from "../../firmware/core/sml-readings"
 import { SmlReceiver } from "../../firmware/core/sml-receive"
 import { GET_LIST_RES, smlBodies, smlBodyAt, smlRowAt, smlRows } from "../../firmware/core/sml-tables"
 import { childrenAt, isAbsent, octetsAt } from "../../firmware/core/sml-values"
 import { decimal } from "./decimal.ts"
 import { obisText } from "./obis.ts"
+import { type DecodedReading, decodedReading } from "./readings.ts"
 import { attentionNames, messageNames, quirkNames, rowNames } from "./sml-names.ts"
 import { unitName } from "./units.ts"
 
@@ -20,6 +22,8 @@ export interface DecodedFile {
     fill: number
     quirks: string[]
     messages: Record<string, unknown>[]
+    /** What its lists say in OBIS codes, as for every protocol. */
+    readings: DecodedReading[]
 }
 
 /** Octets that came to nothing. */
@@ -73,6 +77,9 @@ function decodeFile(raw: Buffer, tolerant: boolean, crc: number, at: number): De
         fill: raw[raw.length - 3],
         quirks: quirkNames(file.flags),
         messages: file.messages.map(each => decodeMessage(each, file.crc, tolerant)),
+        readings: file.messages
+            .filter(each => each.tag === GET_LIST_RES)
+            .flatMap(each => smlReadings(each, tolerant).map(decodedReading)),
     }
 }
 
