@@ -2,6 +2,7 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSy
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
+import { ensureBuilt } from "../../tools/build/build.ts"
 import { Directory } from "../../tools/directory/directory.ts"
 import { heard } from "../helpers/heard.ts"
 
@@ -59,9 +60,17 @@ describe("plomb calibrate", () => {
         expect(JSON.parse(first.out)).toMatchObject({ serial: 1, keyProtection: "secure element" })
         const protocols = readdirSync("calibration")
         expect(protocols.sort()).toEqual([
+            "0a01504c420100000001.attestation.evidence.json",
             "0a01504c420100000001.calibration.html",
             "0a01504c420100000001.calibration.json",
         ])
+        const { software } = JSON.parse(first.out)
+        const { report } = await ensureBuilt("meter", "vm")
+        expect(software).toEqual({ identification: report.identification, checksum: report.softwareChecksum })
+        const anchor = join("pki", "institute-root", "cert.pem")
+        const proof = await heard(`verify calibration/${protocols[0]} --anchor ${anchor}`)
+        expect(proof.out).toContain("attest its software: answered")
+        expect(proof.code).toBe(0)
         const before = readFileSync(join("pki", "calibration-authority", "index.json"), "utf8")
         const second = await heard(`${station} --serial 1 --passphrase-file secret`)
         expect(second.code).toBe(1)

@@ -74,7 +74,8 @@ describe("the printed protocol", () => {
 
     it("escapes whatever comes from outside", () => {
         const page = protocolPage(protocol)
-        for (const tag of ["<script>", "<i>", "<u>", "<s>", "<em>", "<signature>", `<b>"`]) expect(page).not.toContain(tag)
+        for (const tag of ["<script>", "<i>", "<u>", "<s>", "<em>", "<signature>", `<b>"`])
+            expect(page).not.toContain(tag)
         expect(page).toContain("&#60;script&#62;")
     })
 

@@ -57,7 +57,7 @@ export async function openBoard(board: string, choice: BoardChoice): Promise<Ope
             field: {
                 software: { identification: report.identification, checksum: report.softwareChecksum },
                 enter: () => deploy(bus, image.bytecode),
-                ask: async request => line?.ask(request),
+                ask: async (request, timeoutMs) => line?.ask(request, timeoutMs),
             },
             reference: choice.reference,
             keep: () => {},

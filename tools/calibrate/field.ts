@@ -18,15 +18,16 @@ export interface Field {
     software: Software
     /** Has the board run it. Throws `LinkError`. */
     enter(): Promise<void>
-    /** Sends a request file on the line; undefined where no answer comes within seconds. */
-    ask(request: Buffer): Promise<Buffer | undefined>
+    /** Sends a request file on the line; undefined where no answer comes in time. */
+    ask(request: Buffer, timeoutMs: number): Promise<Buffer | undefined>
 }
 
 /** Bits of the status word (firmware/meter/status.ts): seal open, front end not running, not calibrated, memory damaged. */
 const unfit = 0x02 | 0x04 | 0x10 | 0x40
-/** The front end runs within seconds of power-on. */
-const attempts = 10
-const pauseMs = 500
+/** Between two questions: the front end runs within seconds of power-on. */
+const pauseMs = 1000
+/** How long each answer is waited for: soon after power-on a request may be lost, and a key in software takes its time. */
+const patienceMs = [3000, 3000, 6000, 6000, 12_000, 24_000]
 
 /**
  * Asks the meter, as the calibration authority, what it runs: a signed command whose signed answer names it, so it can not be an
@@ -36,11 +37,11 @@ export async function attest(job: CalibrationJob, chain: string[]): Promise<Atte
     const { field, certifier, judge } = job
     const serverId = serverIdOf(job.serial)
     let wrong = ""
-    for (let attempt = 0; attempt < attempts; ++attempt) {
-        if (attempt > 0) await new Promise(resolve => setTimeout(resolve, pauseMs))
+    for (const timeoutMs of patienceMs) {
+        await new Promise(resolve => setTimeout(resolve, pauseMs))
         // Another command each time: the meter takes none twice.
         const command = certifier.command(serverId, [get(statusPath), get(attestationPath)])
-        const sml = await field.ask(command.file)
+        const sml = await field.ask(command.file, timeoutMs)
         if (!sml) continue
         const findings = await judge(sml, chain, { request: command.file, chain: command.chain })
         const open = findings.filter(each => each.result !== "proved")

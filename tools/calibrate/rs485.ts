@@ -4,12 +4,11 @@ import { SmlReceiver } from "../../firmware/core/sml-receive"
 import { LinkError } from "./link.ts"
 
 const lineBaud = 9600
-const answerMs = 6000
 
 /** A meter's RS-485 line over an adapter on a serial port, 8N1; the station is its master. */
 export interface Rs485 {
-    /** Sends a request file; the next file that comes within 6 s, or undefined. */
-    ask(request: Buffer): Promise<Buffer | undefined>
+    /** Sends a request file; the next file that comes in time, or undefined. */
+    ask(request: Buffer, timeoutMs: number): Promise<Buffer | undefined>
     close(): Promise<void>
 }
 
@@ -33,9 +32,9 @@ export async function openRs485(path: string, port?: typeof SerialPortClass): Pr
     )
     adapter.on("data", (octets: Buffer) => receiver.feed(octets))
     return {
-        ask: request =>
+        ask: (request, timeoutMs) =>
             new Promise(resolve => {
-                const timer = setTimeout(() => resolve(undefined), answerMs)
+                const timer = setTimeout(() => resolve(undefined), timeoutMs)
                 take = file => {
                     // An adapter may hear what it sends.
                     if (file.equals(request)) return

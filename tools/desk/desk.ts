@@ -125,7 +125,7 @@ export class Desk {
         return {
             software: { identification: report.identification, checksum: report.softwareChecksum },
             enter: () => this.flash("meter", index),
-            ask: request => probe.ask(request, 6000, () => !board.powered),
+            ask: (request, timeoutMs) => probe.ask(request, timeoutMs, () => !board.powered),
         }
     }
 
