@@ -204,9 +204,10 @@ describe("devicescript.json", () => {
         expect(() => rowsOf(rows)).toThrow(expected)
     })
 
-    test("the project's own names both images and all four boards", () => {
+    test("the project's own names all images and all four boards", () => {
         const variants = readManifest(checkout)
-        expect(new Set(variants.map(each => each.image))).toEqual(new Set(["meter", "muc", "muc_install"]))
+        const images = new Set(["meter", "meter_calibration", "muc", "muc_install"])
+        expect(new Set(variants.map(each => each.image))).toEqual(images)
         const hardware = new Set(variants.map(each => each.hardware))
         expect(hardware).toEqual(new Set(["vm", "plomb_pico", "plomb_pico_w", "plomb_esp32_c3", "plomb_esp32_s3"]))
     })

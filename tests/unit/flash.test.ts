@@ -160,7 +160,7 @@ describe("plomb flash", () => {
     test.each([
         ["no image", [], 2, /which image/],
         ["no board", ["meter"], 2, /which board/],
-        ["the VM", ["meter", "--board", "vm"], 2, /plomb run meter/],
+        ["the VM", ["meter_calibration", "--board", "vm"], 2, /plomb run meter_calibration/],
         ["an unknown image", ["toast", "--board", "vm"], 1, /no image "toast"/],
         ["an unknown board", ["meter", "--board", "toaster"], 1, /not built for "toaster"/],
     ])("%s is refused in one line", (_name, words, status, expected) => {

@@ -66,7 +66,7 @@ function used(): Bench {
     const bench = new Bench(new MemoryStore(0x20000))
     bench.tick()
     bench.meter.identity.produce(7, Buffer.from("m"))
-    bench.meter.identity.reach(Step.Certified)
+    bench.meter.identity.reach(Step.Calibrated)
     bench.meter.time.set(start)
     for (let i = 0; i < 3; ++i) bench.tick()
     bench.meter.issueList()
@@ -126,4 +126,22 @@ test("a row whose link could not be stored keeps its number: the next list has a
     meter.issueList()
     expect(meter.issuer.newestRow()).toBe(2)
     expect(meter.issuer.pagination()).toBe(4)
+})
+
+test.each([
+    ["the field image", Step.Calibrated, Step.Certified],
+    ["the image for calibration", Step.Certified, Step.Calibrated],
+])("%s signs lists and rows at step %i, not at step %i", (_, own, other) => {
+    const bench = new Bench(new MemoryStore(0x20000))
+    const { identity, issuer } = bench.meter
+    bench.meter.signsAt = own
+    identity.reach(other)
+    bench.tick()
+    bench.tick(900)
+    expect(codeThrown(() => bench.meter.issueList())).toBe("NotCalibrated")
+    expect(issuer.pagination()).toBe(0)
+    identity.reach(own)
+    bench.meter.issueList()
+    bench.tick(900)
+    expect(issuer.pagination()).toBe(2)
 })

@@ -13,7 +13,7 @@ import { mucLines, prepareMuc } from "./muc.ts"
 export const help = `plomb run IMAGE [--board NAME] [--serial N] [--set KEY=VALUE]... [--state DIR]
           [--clock real|virtual] [--for SECONDS] [--load FILE] [--pki DIR]
 
-Runs one board of an image (meter, muc, muc_install) in the stock VM with models of all its parts, in the
+Runs one board of an image (meter, meter_calibration, muc, muc_install) in the stock VM with models of all its parts, in the
 foreground, and prints what it logs, with source positions. Ctrl-C takes its power away.
 
   plomb run muc --set uplink=HOST:PORT
@@ -67,7 +67,8 @@ export async function run(args: string[]): Promise<number> {
         },
     })
     const [name, ...more] = positionals
-    if (!name || more.length > 0) throw new UsageError("plomb run takes one image: meter or muc")
+    if (!name || more.length > 0)
+        throw new UsageError("plomb run takes one image: meter, meter_calibration, muc or muc_install")
     if (values.clock !== "real" && values.clock !== "virtual")
         throw new UsageError(`--clock is real or virtual, not "${values.clock}"`)
     const serial = numberOf("serial", values.serial, 0, 0xffffffff)
