@@ -1,4 +1,5 @@
 import { Code } from "../../firmware/core/errors"
+import type { Damage } from "./mutations.ts"
 import type { CaseOptions, Outcome } from "./outcome.ts"
 
 export interface Campaign {
@@ -9,13 +10,21 @@ export interface Campaign {
     load(): Promise<{ run(count: number, seed: number, where: "node" | "vm", more?: CaseOptions): Promise<Outcome> }>
 }
 
+/** A campaign of damaged telegrams of one protocol. */
+const mutations = (load: () => Promise<Damage>): Campaign["load"] => {
+    return async () => {
+        const [{ runDamage }, damage] = await Promise.all([import("./mutations.ts"), load()])
+        return { run: (count, seed, where) => runDamage(damage, count, seed, where) }
+    }
+}
+
 export const campaigns: Campaign[] = [
     {
         name: "sml-mutations",
         summary:
             "damaged SML files: each gives a value or a typed error with its place, the same in Node and in the VM",
         count: { node: 100_000, vm: 2_000 },
-        load: () => import("./sml-mutations.ts"),
+        load: mutations(async () => (await import("./sml-mutations.ts")).damage),
     },
     {
         name: "x509-mutations",
@@ -51,7 +60,25 @@ export const campaigns: Campaign[] = [
         name: "mbus-mutations",
         summary: "damaged M-Bus, wireless M-Bus and OMS telegrams: a value or a typed error with its place, bounded",
         count: { node: 100_000, vm: 3000 },
-        load: () => import("./mbus-mutations.ts"),
+        load: mutations(async () => (await import("./mbus-mutations.ts")).damage),
+    },
+    {
+        name: "iec62056-mutations",
+        summary: "the same of IEC 62056-21: readouts, messages of the programming mode, with parity, and streams",
+        count: { node: 100_000, vm: 3000 },
+        load: mutations(async () => (await import("./field-mutations.ts")).iec62056Damage),
+    },
+    {
+        name: "p1-mutations",
+        summary: "the same of P1 telegrams, plain and encrypted",
+        count: { node: 100_000, vm: 3000 },
+        load: mutations(async () => (await import("./field-mutations.ts")).p1Damage),
+    },
+    {
+        name: "dlms-mutations",
+        summary: "the same of HDLC frames, COSEM data, APDUs, associations and ciphering of DLMS",
+        count: { node: 100_000, vm: 3000 },
+        load: mutations(async () => (await import("./field-mutations.ts")).dlmsDamage),
     },
     {
         name: "sandbox-mutations",
