@@ -164,6 +164,8 @@ export enum Code {
     AccessForm = 2522,
     /** No software package: its structure, or a field of its manifest. */
     PackageForm = 2530,
+    /** No announcement of a package, or no block of the one announced: length, number. */
+    SlotForm = 2531,
     /** No DeviceScript image of version 2.16: magic, version, or a table that reaches outside. */
     ModuleImage = 2550,
     /** A module's code is malformed: operands, jump, index, or a function that does not end. */
@@ -418,6 +420,34 @@ export enum Code {
     AccessRoleVersion = 5224,
     /** The logbook has entries newer than the last one seen: read these first. */
     LogbookNotSeen = 5225,
+    /** No package is being received. */
+    SlotIdle = 5230,
+    /** A block that is not the one announced. */
+    SlotBlock = 5231,
+    /** The software named is not in the state that this needs, or there is no room for another on trial. */
+    SlotState = 5232,
+    /** A package for another component. */
+    SoftwareComponent = 5233,
+    /** A package for another hardware model. */
+    SoftwareHardware = 5234,
+    /** A package that needs a newer runtime. */
+    SoftwareRuntime = 5235,
+    /** A package that is not newer than what runs. */
+    SoftwareVersion = 5236,
+    /** A package below the floor under which nothing runs. */
+    SoftwareFloor = 5237,
+    /** The module's self-test failed; the place tells its answer. */
+    SoftwareSelfTest = 5238,
+    /** What was on trial was not confirmed in time. */
+    SoftwareUnconfirmed = 5239,
+    /** What was on trial had to be started too often. */
+    SoftwareStarts = 5240,
+    /** What ran was put back by order. */
+    SoftwarePutBack = 5241,
+    /** The record of the floor is missing, altered or an older one: no version can be trusted to be new enough. */
+    FloorDamaged = 5242,
+    /** No software that may run is left: nothing is measured. */
+    SoftwareNone = 5243,
     /** Calibration is closed; opening it again needs an order of the calibration authority. */
     AlreadyCalibrated = 5800,
     /** Installation is closed; opening it again needs an order of an authority. */
