@@ -135,6 +135,7 @@ test.each([
     const bench = new Bench(new MemoryStore(0x20000))
     const { identity, issuer } = bench.meter
     bench.meter.signsAt = own
+    bench.meter.time.set(start)
     identity.reach(other)
     bench.tick()
     bench.tick(900)

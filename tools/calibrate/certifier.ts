@@ -21,10 +21,9 @@ export function certifierOf(pki: string, passphrase?: string): Certifier {
             const counterFile = join(folder, "command-counter.json")
             const signer = new Signer({ key: openKey(join(folder, "key.pem"), passphrase), chain, counterFile })
             const target = Buffer.from(serverId, "hex")
-            const file = signer.command(
-                target,
-                requests.map((request, i) => request(target, Buffer.of(i + 1))),
-            )
+            const messages = requests.map((request, i) => request(target, Buffer.of(i + 1)))
+            // The meter holds the certificate: it was calibrated with it.
+            const file = signer.command(target, messages, { withCertificate: false })
             return { file, chain: splitPem(chain, "CERTIFICATE") }
         },
     }

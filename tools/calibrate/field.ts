@@ -27,7 +27,7 @@ const unfit = 0x02 | 0x04 | 0x10 | 0x40
 /** Between two questions: the front end runs within seconds of power-on. */
 const pauseMs = 1000
 /** How long each answer is waited for: soon after power-on a request may be lost, and a key in software takes its time. */
-const patienceMs = [3000, 3000, 6000, 6000, 12_000, 24_000]
+const patienceMs = [3000, 3000, 3000, 6000, 6000, 6000, 12_000, 24_000]
 
 /**
  * Asks the meter, as the calibration authority, what it runs: a signed command whose signed answer names it, so it can not be an
