@@ -1,6 +1,6 @@
 import { Code, fail } from "./errors"
 import { SwitchedRecord } from "./journal"
-import { cut, join, numberBE, sameOctets, uintBE } from "./octets"
+import { cut, numberBE, sameOctets, uintBE } from "./octets"
 import { platform } from "./platform"
 import type { Store } from "./store"
 
