@@ -15,7 +15,10 @@ export const EXCEPTION_RESPONSE = 0xd8
 export const INITIATE_REQUEST = 0x01
 export const INITIATE_RESPONSE = 0x08
 
-/** Fields of a request or response: W invoke id and priority, L long invoke id, I class, instance and attribute, S access selection, D data, R result, C choice of data or result, B block number, E last block, K raw data of a block or its result, T time, X two octets of an exception, A result of an action and what it may return, N a list (kept as it is). */
+/**
+ * Fields of the forms of an APDU. W invoke id and priority, I class, instance and attribute, S access selection, O class, instance and method with what it may be given, D data,
+ * R result, C data or a result, A result of an action and what it may return, B number of a block, E whether it is the last, K what is in it (of a GET response: or a result), N a list.
+ */
 const forms: string[] = [
     "c001 WIS",
     "c002 WB",
@@ -23,7 +26,7 @@ const forms: string[] = [
     "c101 WISD",
     "c102 WISEBK",
     "c103 WEBK",
-    "c301 WIO",
+    "c301 WO",
     "c401 WC",
     "c402 WEBK",
     "c403 WN",

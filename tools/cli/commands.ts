@@ -37,6 +37,7 @@ export const commands: Command[] = [
     lazy("concentrator", "between MUCs and providers: relay, and collect, keep and deliver"),
     lazy("verify", "judge stored evidence offline, as a list of findings"),
     lazy("decode", "decode a telegram to JSON"),
+    lazy("emulate", "a meter on a serial port, pseudo-terminal or socket: SML, M-Bus, IEC 62056-21, DLMS"),
     lazy("vectors", "run public test vectors through the core, in Node or in the VM"),
     lazy("bench", "run a scenario on the VM and print what came of it"),
     lazy("campaign", "the long test campaigns: power cuts, mutations"),

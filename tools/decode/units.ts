@@ -15,3 +15,9 @@ const names = new Map(
 export function unitName(code: number): string | undefined {
     return names.get(code)
 }
+
+/** DLMS code of a unit's name, or `undefined`. */
+export function unitCode(name: string): number | undefined {
+    for (const [code, each] of names) if (each === name) return code
+    return undefined
+}
