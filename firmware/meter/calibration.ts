@@ -5,7 +5,7 @@ import { Code, fail } from "../core/errors"
 import { sameOctets } from "../core/octets"
 import type { TrustStore } from "../core/trust-store"
 import { parseCertificate } from "../core/x509"
-import { type Identity, Step } from "./identity"
+import { hardwareAt, type Identity, Step, serialAt } from "./identity"
 import { TrustSlot } from "./layout"
 import type { Meter } from "./meter"
 
@@ -34,7 +34,7 @@ export class CalibrationBench {
             fail(Code.BadArgument, -1, "at most 31 octets of hardware model", "" + hardware.length)
         if (!this.trust.read(TrustSlot.InstituteRoot)) fail(Code.CertificateMissing, -1, "the institute's root", "none")
         if (!this.trust.read(TrustSlot.Manufacturer)) fail(Code.CertificateMissing, -1, "the manufacturer's", "none")
-        this.identity.produce(serial, hardware)
+        produceIdentity(this.identity, serial, hardware)
     }
 
     /** A part of a certificate. The chain's slots open after production, the anchors' before it. */
@@ -58,7 +58,8 @@ export class CalibrationBench {
         constants.activePowerGain = powerGain
         constants.phase = phase
         this.meter.startFrontEnd(constants)
-        this.identity.adjust(constants)
+        this.identity.put(constants)
+        this.identity.reach(Step.Adjusted)
     }
 
     /**
@@ -113,4 +114,12 @@ export class CalibrationBench {
         if (step === Step.Calibrated) fail(Code.AlreadyCalibrated, -1, "a meter that is not calibrated", "calibrated")
         if (step < from || step > to) fail(Code.StepOutOfOrder, -1, "calibration step " + from + " to " + to, "" + step)
     }
+}
+
+/** Who this meter is from now on: a serial number from 1 and the hardware model, at most 31 octets. */
+export function produceIdentity(identity: Identity, serial: number, hardware: Buffer): void {
+    identity.data.setAt(serialAt, "u32", serial)
+    identity.data[hardwareAt] = hardware.length
+    identity.data.blitAt(hardwareAt + 1, hardware, 0, hardware.length)
+    identity.reach(Step.Produced)
 }

@@ -23,16 +23,18 @@ export enum Step {
 }
 
 const stepAt = 0
-const serialAt = 4
+export const serialAt = 4
 const constantsAt = 8
 export const constantsSize = 28
-const hardwareAt = 64
+/** Length, then the text. */
+export const hardwareAt = 64
 const hardwareLength = 32
 
 /** Who this meter is, how it is adjusted, and how far its calibration has come. */
 export class Identity {
     private readonly record: SwitchedRecord
-    private data: Buffer
+    /** What the next `reach` records; only production (`calibration.ts`) writes here from outside. */
+    readonly data: Buffer
 
     constructor(store: Store) {
         this.record = new SwitchedRecord(store, identityAt, identitySize)
@@ -70,19 +72,6 @@ export class Identity {
         return calibrationOf(this.constants())
     }
 
-    /** Production: a serial number from 1 and the hardware model, at most 31 octets. */
-    produce(serial: number, hardware: Buffer): void {
-        this.data.setAt(serialAt, "u32", serial)
-        this.data[hardwareAt] = hardware.length
-        this.data.blitAt(hardwareAt + 1, hardware, 0, hardware.length)
-        this.reach(Step.Produced)
-    }
-
-    adjust(calibration: Calibration): void {
-        this.put(calibration)
-        this.reach(Step.Adjusted)
-    }
-
     /** The constants as a command carries them: seven numbers of 32 bits, little endian, in the order of `Calibration`. */
     constants(): Buffer {
         return cut(this.data, constantsAt, constantsSize)
@@ -114,7 +103,8 @@ export class Identity {
         }
     }
 
-    private put(calibration: Calibration): void {
+    /** Takes constants that the next `reach` records. */
+    put(calibration: Calibration): void {
         const at = constantsAt
         this.data.setAt(at, "u32", calibration.voltageGain)
         this.data.setAt(at + 4, "u32", calibration.currentGain)

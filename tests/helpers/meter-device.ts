@@ -6,6 +6,7 @@ import { uintBE } from "../../firmware/core/octets"
 import { installPlatform } from "../../firmware/core/platform"
 import { readFile } from "../../firmware/core/sml-read"
 import { Role } from "../../firmware/core/x509-role"
+import { produceIdentity } from "../../firmware/meter/calibration"
 import { eraseOrdered } from "../../firmware/meter/erase"
 import { Functions } from "../../firmware/meter/functions"
 import { Identity, Step } from "../../firmware/meter/identity"
@@ -57,7 +58,7 @@ export async function calibratedCells(parties: CommandParties): Promise<Buffer> 
     const store = new CutStore()
     const bare = new Device(store)
     bare.meter.tick()
-    bare.meter.identity.produce(1, Buffer.from("m"))
+    produceIdentity(bare.meter.identity, 1, Buffer.from("m"))
     bare.custody.configure()
     const leaf = await certified(parties, bare.custody.generateKey())
     const slots = [leaf, parties.calibration, parties.root, parties.manufacturer, parties.provider]

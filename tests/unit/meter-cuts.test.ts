@@ -12,6 +12,7 @@ import {
     rolloverPath,
 } from "../../firmware/core/sml-parameter"
 import { Role } from "../../firmware/core/x509-role"
+import { produceIdentity } from "../../firmware/meter/calibration"
 import { Step } from "../../firmware/meter/identity"
 import { identityAt, metrologicalEntries, signersAt, signersEnd, TrustSlot } from "../../firmware/meter/layout"
 import { nodePlatform } from "../../tools/node/platform.ts"
@@ -235,7 +236,7 @@ test("erase: the meter it was or a bare board without key or reading, on which a
     })
     expect(changed).toBeGreaterThan(100)
     const device = new Device(new CutStore(after))
-    device.meter.identity.produce(2, Buffer.from("m"))
+    produceIdentity(device.meter.identity, 2, Buffer.from("m"))
     device.custody.configure()
     expect(device.custody.generateKey()).toHaveLength(64)
 }, 300_000)

@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto"
 import { expect, test } from "vitest"
 import { Code, fail } from "../../firmware/core/errors"
+import { produceIdentity } from "../../firmware/meter/calibration"
 import { Step } from "../../firmware/meter/identity"
 import {
     chainAt,
@@ -65,7 +66,7 @@ function codeNack(): never {
 function used(): Bench {
     const bench = new Bench(new MemoryStore(0x20000))
     bench.tick()
-    bench.meter.identity.produce(7, Buffer.from("m"))
+    produceIdentity(bench.meter.identity, 7, Buffer.from("m"))
     bench.meter.identity.reach(Step.Calibrated)
     bench.meter.time.set(start)
     for (let i = 0; i < 3; ++i) bench.tick()

@@ -60,7 +60,7 @@ test("the field image on an empty board says that it is not calibrated, in its l
 test("the field image has none of the code that makes a meter", async () => {
     const names = async (image: string) =>
         (await ensureBuilt(image, "vm")).image.debug.functions.map((each: { name: string }) => each.name)
-    const makers = ["CalibrationServer", "CalibrationBench", "makeKey", "certify", "seal"]
+    const makers = ["CalibrationServer", "CalibrationBench", "produceIdentity", "makeKey", "certify", "seal"]
     expect(await names("meter_calibration")).toEqual(expect.arrayContaining(makers))
     const field = await names("meter")
     expect(makers.filter(name => field.includes(name))).toEqual([])

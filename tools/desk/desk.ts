@@ -9,6 +9,7 @@ import type { LoadSource } from "../chips/load-source.ts"
 import { Rs485Wire } from "../chips/rs485-wire.ts"
 import { MucUnderInstallation, mucTarget } from "../commission/muc.ts"
 import { Board } from "../vm/board.ts"
+import type { Image } from "../vm/compile.ts"
 import { openBoardBus } from "../vm/jacdac.ts"
 import { World, type WorldOptions } from "../vm/world.ts"
 import { LineProbe } from "./line-probe.ts"
@@ -110,8 +111,12 @@ export class Desk {
 
     /** Has a meter run another image, as flashing would: power off, program exchanged, power on. */
     async flash(program: MeterProgram, index = 0): Promise<void> {
-        const { board } = this.meters[index]
         const { image } = await ensureBuilt(program, this.options.variant ?? "vm")
+        await this.load(image, index)
+    }
+
+    private async load(image: Image, index: number): Promise<void> {
+        const { board } = this.meters[index]
         await board.powerOff()
         board.program(image)
         await board.powerOn()
@@ -119,12 +124,12 @@ export class Desk {
 
     /** The field image for a meter, and its line; nobody else may be master of it then. */
     async field(index = 0): Promise<Field> {
-        const { report } = await ensureBuilt("meter", this.options.variant ?? "vm")
+        const { report, image } = await ensureBuilt("meter", this.options.variant ?? "vm")
         const probe = new LineProbe(this.world, this.wire)
         const { board } = this.meters[index]
         return {
             software: { identification: report.identification, checksum: report.softwareChecksum },
-            enter: () => this.flash("meter", index),
+            enter: () => this.load(image, index),
             ask: (request, timeoutMs) => probe.ask(request, timeoutMs, () => !board.powered),
         }
     }

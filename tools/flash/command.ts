@@ -19,7 +19,8 @@ into one file, and puts that on the board.
 
 From the network it needs the runtime for the chip, once (kept in .devicescript/cache; put it there by hand where
 there is no network). ESP32 also needs esptool (pip install esptool). Everything on the board's flash is replaced;
-what a meter keeps is in its FRAM and secure element, which this does not touch.
+what a meter keeps is in its FRAM and secure element, which this does not touch. A new or erased meter gets
+meter_calibration; \`plomb calibrate\` then puts the image meter on it. The same goes for muc_install and muc, by hand.
 
 Not tried on hardware in this repository: the file is checked, the last step is the DeviceScript CLI's.`
 
