@@ -25,7 +25,8 @@ export const floorSize = 2 * copySize
  * key: a copy of older contents has another count, and whoever writes contents of his own can not sign them.
  *
  * Two copies; in force is the one with the present count. A raise writes the other with the count to come, then counts: where power goes
- * between the two, the next look counts.
+ * between the two, the next look counts. A raise takes two counts, and a record holds at its own count and the one behind it: the secure
+ * element may count twice when its answer was lost on the bus.
  */
 export class Floor {
     constructor(
@@ -37,14 +38,11 @@ export class Floor {
 
     /** Version as in a manifest; 0 where it was never raised. Throws `FloorDamaged`. */
     value(): number {
-        const count = this.counter.counter()
-        const next = this.copy(count + 1)
-        if (next >= 0) {
-            this.counter.incrementCounter()
-            return this.said(next)
-        }
-        const copy = this.copy(count)
-        if (copy >= 0) return this.said(copy)
+        const count = this.count()
+        let copy = this.copy(count + 2)
+        if (copy >= 0) while (this.counter.counter() < count + 2) this.counter.incrementCounter()
+        else copy = this.copy(count)
+        if (copy >= 0) return uintBE(this.store.read(this.at + copy * copySize, 4), 0, 4)
         if (count > 0) fail(Code.FloorDamaged, this.at, "a floor of count " + count, "none")
         return 0
     }
@@ -52,20 +50,25 @@ export class Floor {
     /** Raises the floor; one that is not higher changes nothing. */
     raise(version: number): void {
         if (version <= this.value()) return
-        this.write(version, this.counter.counter() + 1, this.key())
+        this.write(version, this.count() + 2, this.key())
         this.value()
+    }
+
+    /** A device made anew has no floor, whatever was counted before. Only what makes a device may call this. */
+    begin(): void {
+        if (this.count() > 0) this.write(0, this.count(), this.key())
     }
 
     /** Has the floor signed by the key that is about to be in force, beside what the present key signed. */
     renew(next: FloorKey): void {
         const version = this.value()
-        if (version > 0) this.write(version, this.counter.counter(), next)
+        if (version > 0) this.write(version, this.count(), next)
     }
 
     /** Writes the copy that is not in force. */
     private write(version: number, count: number, key: FloorKey): void {
         const head = join([numberBE(4, version), numberBE(4, count)])
-        const place = this.copy(this.counter.counter()) === 0 ? copySize : 0
+        const place = this.copy(this.count()) === 0 ? copySize : 0
         const octets = join([head, key.sign(digestOf(head))])
         this.store.write(this.at + place, octets)
         if (!sameOctets(this.store.read(this.at + place, copySize), octets))
@@ -77,14 +80,16 @@ export class Floor {
         for (let i = 0; i < 2; ++i) {
             const octets = this.store.read(this.at + i * copySize, copySize)
             const head = cut(octets, 0, said)
-            if (uintBE(head, 4, 4) !== count || uintBE(head, 0, 4) === 0) continue
+            if (uintBE(head, 4, 4) !== count || count === 0) continue
             if (platform().verifyP256(this.key().publicKey(), digestOf(head), cut(octets, said, 64))) return i
         }
         return -1
     }
 
-    private said(copy: number): number {
-        return uintBE(this.store.read(this.at + copy * copySize, 4), 0, 4)
+    /** The present count, or the one below where that is odd. */
+    private count(): number {
+        const count = this.counter.counter()
+        return count - (count & 1)
     }
 }
 

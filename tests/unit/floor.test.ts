@@ -16,13 +16,15 @@ function keyOf(fill: number) {
 /** Counts as the secure element does: power may go before or after it has. */
 class Counter {
     count = 0
+    /** Counts twice, as the element does when its answer was lost. */
+    twice = false
     cutAt = Number.POSITIVE_INFINITY
     counter(): number {
         return this.count
     }
     incrementCounter(): number {
         if (this.cutAt === 0) throw new Cut()
-        ++this.count
+        this.count += this.twice ? 2 : 1
         if (this.cutAt === 1) throw new Cut()
         return this.count
     }
@@ -42,10 +44,33 @@ it("rises and never falls", () => {
     floor.raise(0x010000)
     floor.raise(0x00ff00)
     expect(floor.value()).toBe(0x010000)
-    expect(counter.count).toBe(1)
+    expect(counter.count).toBe(2)
     floor.raise(0x020000)
     expect(floor.value()).toBe(0x020000)
-    expect(counter.count).toBe(2)
+    expect(counter.count).toBe(4)
+})
+
+it("a part that counts twice for one order breaks nothing, wherever it does", () => {
+    for (const pattern of [[true], [false, true], [true, true]]) {
+        const { floor, counter, store, first } = fresh()
+        for (let version = 1; version < 6; ++version) {
+            const count = counter.incrementCounter.bind(counter)
+            let calls = 0
+            counter.incrementCounter = () => {
+                counter.twice = pattern[calls++] ?? false
+                return count()
+            }
+            const before = Buffer.from(store.cells)
+            floor.raise(version)
+            counter.incrementCounter = count
+            counter.twice = false
+            expect(floor.value()).toBe(version)
+            const now = Buffer.from(store.cells)
+            store.cells.set(before)
+            expect(codeThrown(() => new Floor(store, 0, counter, () => first).value())).toBe("FloorDamaged")
+            store.cells.set(now)
+        }
+    }
 })
 
 it("older contents of the store, none, altered ones, and those that another key signed are no floor", () => {
@@ -74,6 +99,18 @@ it("older contents of the store, none, altered ones, and those that another key 
     expect(codeThrown(() => new Floor(store, 0, counter, () => keyOf(2)).value())).toBe("FloorDamaged")
 })
 
+it("a device made anew, with another key, begins without a floor; from then on it rises again", () => {
+    const { floor, store, counter } = fresh()
+    floor.raise(9)
+    store.cells.fill(0)
+    const made = new Floor(store, 0, counter, () => keyOf(2))
+    expect(codeThrown(() => made.value())).toBe("FloorDamaged")
+    made.begin()
+    expect(made.value()).toBe(0)
+    made.raise(1)
+    expect(made.value()).toBe(1)
+})
+
 it("is signed anew before another key is in force, and holds under both until it has changed", () => {
     const { floor, store, counter } = fresh()
     const next = keyOf(2)
@@ -81,7 +118,7 @@ it("is signed anew before another key is in force, and holds under both until it
     floor.raise(7)
     floor.renew(next)
     const later = new Floor(store, 0, counter, () => next)
-    expect([floor.value(), later.value(), counter.count]).toEqual([7, 7, 1])
+    expect([floor.value(), later.value(), counter.count]).toEqual([7, 7, 2])
     later.raise(8)
     expect(later.value()).toBe(8)
 })
