@@ -132,7 +132,8 @@ class Play {
     private async send(plan: Plan, person: Person): Promise<Came> {
         const { stage } = this
         const { meter } = stage
-        const manner = { counter: plan.counter, from: plan.from, to: plan.to }
+        // The model counts from where the stage begins.
+        const manner = { counter: stage.spent(person) + plan.counter, from: plan.from, to: plan.to }
         const draft = stage.draft(person, meter, plan.wishes.map(requestOf), manner)
         const signer = plan.broken ? this.cast[(plan.by + 1) % this.cast.length].person.signer : person.signer
         return stage.show(signer.seal(draft.target, draft.header, draft.messages, draft.id), meter)

@@ -1,5 +1,5 @@
 import { createHash, X509Certificate } from "node:crypto"
-import { mkdtempSync, readFileSync, rmSync } from "node:fs"
+import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { certificatesPath } from "../../../firmware/core/sml-parameter.ts"
@@ -166,10 +166,16 @@ export class Stage {
         return readPem(readFileSync(join(this.pki, ...path, "cert.pem"), "utf8"))[0].der
     }
 
+    /** The counter that somebody's key had come to before this stage: the calibration authority has asked the meter what it runs. */
+    spent(by: Person): number {
+        const path = join(this.pki, by.path, "command-counter.json")
+        return existsSync(path) ? JSON.parse(readFileSync(path, "utf8")).last : 0
+    }
+
     /** A command that is not signed yet; its counter is taken. */
     draft(by: Person, to: Component, requests: Request[], manner: Manner = {}): Draft {
         const target = manner.target ?? to.id
-        const last = this.counters.get(by.signer.id) ?? 0
+        const last = this.counters.get(by.signer.id) ?? this.spent(by)
         const counter = manner.counter ?? last + 1
         this.counters.set(by.signer.id, Math.max(last, counter))
         const certificates = manner.certificates ?? [by.signer.certificate, ...this.between(by)]
