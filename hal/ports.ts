@@ -92,6 +92,16 @@ export interface UartPort {
     receive(): Buffer
     /** All queued octets and their stop bits have left. */
     sent(): boolean
+    /** Grows when octets come with a framing or parity error or a break; absent where the part does not tell. */
+    damaged?: number
+}
+
+/** A panel of 128 x 64 pixels that shows what it is given and can not be asked what it shows. */
+export interface PicturePanel {
+    /** Sets the panel up; dark until the next `show`. Throws `PartAbsent`. */
+    start(): void
+    /** 8 pages of 128 columns of 8 pixels, bit 0 on top; 1,024 octets. */
+    show(picture: Buffer): void
 }
 
 /** How the signing key is kept: stands in every signed list. */

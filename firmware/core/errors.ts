@@ -224,6 +224,14 @@ export enum Code {
     LdapRefused = 2957,
     /** The directory has no such entry, or the entry not this attribute. */
     LdapMissing = 2958,
+    /** PLC links from here on: no frame of this version, or too short or too long for one. */
+    PlcForm = 2970,
+    /** The framing or the CRC of a frame does not hold: disturbed on the line. */
+    PlcDamaged = 2971,
+    /** A frame of or for somebody else. */
+    PlcUnknownPeer = 2972,
+    /** A proved frame carries no message that is known here. */
+    PlcMessage = 2973,
     /** The tag of a sealed message does not hold: changed octets, or another key or nonce. */
     TagMismatch = 3000,
     ChainSignature = 3201,
@@ -298,6 +306,12 @@ export enum Code {
     TlsCertificateRequired = 3903,
     /** The certificate is not for the host that was called. */
     TlsHostName = 3904,
+    /** A frame is not under a key that this PLC link holds. */
+    PlcWrongKey = 3970,
+    /** A frame that was taken already, or may have been before a power cut. */
+    PlcReplayed = 3971,
+    /** A frame that comes for the first time, but behind one that was sent after it. */
+    PlcLate = 3972,
     /** Nothing acknowledged the address: on a running board a disturbance, or a part that is busy or asleep. */
     BusAddressNack = 4600,
     /** The part stopped acknowledging within a write. */
@@ -384,6 +398,8 @@ export enum Code {
     MeterSilent = 4903,
     /** A meter answers, but not that it has done what it was told. */
     MeterRefused = 4904,
+    /** Every answer came damaged: several meters at one address, or a disturbed line. */
+    MeterGarbled = 4905,
     /** The certificate has no role, or not one that this place asks for. */
     RoleMismatch = 5200,
     /** A provider's certificate is in force already; changing the provider is another order. */
