@@ -32,6 +32,8 @@ export const bindings: Record<Port, Record<string, Binding>> = {
             imports: { "keys-software": ["SoftwareCustody"], ...store },
             expression: "new SoftwareCustody(new Mb85rc1mt(bus, 0x50))",
         },
+        // An image that signs and verifies nothing.
+        none: { imports: {}, expression: "undefined" },
     },
     // The second key, into which a meter's key rolls over: another slot, another place.
     spare: {

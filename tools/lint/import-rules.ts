@@ -10,7 +10,7 @@ export interface ImportRule {
 
 const core = /^firmware\/core\//
 // A link is the framing above a port, not a chip.
-const ports = /^hal\/(ports|machine|rs485-link)$/
+const ports = /^hal\/(ports|machine|rs485-link|plc-uart)$/
 const anyHal = /^hal\//
 const library = /^@devicescript\//
 
@@ -39,7 +39,7 @@ export const importRules: ImportRule[] = [
     },
     ...["meter", "muc", "display"].flatMap(app => appRules(app)),
     {
-        files: /^hal\/(runtime|within|pin-board|(bus|uplink|settings|seal)-\w+)\.ts$/,
+        files: /^hal\/(runtime|within|pin-board|(bus|uplink|settings|seal|cipher)-\w+)\.ts$/,
         allowed: [core, anyHal, library],
         says: "a binding imports core, hal and the DeviceScript library",
     },
