@@ -28,10 +28,7 @@ export enum Event {
     keysSet = 18,
     addressesSet = 19,
     certificateTaken = 20,
-    /** What was on trial stays. */
-    softwareConfirmed = 21,
-    softwareAnnounced = 21,
-    softwareConfirmed = 22,
+    softwareAnnounced = 22,
 }
 
 /** Function and role of an entry that has none, and the role of nobody: whoever sent it proved nothing. */
