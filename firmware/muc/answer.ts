@@ -6,7 +6,7 @@ import { sameOctets } from "../core/octets"
 import { answerFile } from "../core/sml-answer"
 import { Attention } from "../core/sml-attention"
 import { attentionRes, readRequest } from "../core/sml-messages"
-import { certificatesPath } from "../core/sml-parameter"
+import { blockPath, certificatesPath } from "../core/sml-parameter"
 import { readFile, type SmlFile, type SmlMessage } from "../core/sml-read"
 import {
     GET_LIST_REQ,
@@ -53,7 +53,7 @@ export class Router {
         }
     }
 
-    /** May all requests of a file for a meter be handed on? Of nobody only questions, and certificates and lists, which prove themselves. */
+    /** May all requests of a file for a meter be handed on? Of nobody only questions, and certificates, lists and blocks of software, which prove themselves. */
     private checkRight(file: SmlFile, caller: Caller | undefined): void {
         const messages = file.messages
         for (let i = caller ? 2 : 1; i < messages.length - 1; ++i) {
@@ -77,5 +77,5 @@ export class Router {
 function needsNobody(message: SmlMessage): boolean {
     if (message.tag !== SET_PROC_PARAMETER_REQ) return message.tag === GET_PROC_PARAMETER_REQ
     const path = readRequest(message).path
-    return path.length > 0 && sameOctets(path[0], certificatesPath)
+    return path.length > 0 && (sameOctets(path[0], certificatesPath) || sameOctets(path[0], blockPath))
 }

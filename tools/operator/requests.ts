@@ -10,12 +10,10 @@ import { certificatesPath, octetsLeaf } from "../../firmware/core/sml-parameter.
 import { GET_PROFILE_LIST_REQ } from "../../firmware/core/sml-tables.ts"
 import { writeFile } from "../../firmware/core/sml-transport.ts"
 import { writeMessage } from "../../firmware/core/sml-write.ts"
+import { partValues } from "../authority/bring.ts"
 
 /** Makes one request message for a device. */
 export type Request = (target: Buffer, transactionId: Buffer) => Buffer
-
-/** Octets of a certificate that go into one file: meters take files of 1024. */
-const partOctets = 700
 
 /** GetProcParameter of a path. */
 export function get(...path: Buffer[]): Request {
@@ -77,8 +75,5 @@ export function unsignedFile(target: Buffer, requestId: Buffer, requests: Reques
 
 /** The parts in which a certificate, and what belongs to it, is brought; they prove nothing and need no signature. */
 export function partsOf(octets: Buffer): Request[] {
-    const parts: Request[] = []
-    for (let at = 0; at < octets.length; at += partOctets)
-        parts.push(set(certificatesPath, Buffer.concat([Buffer.of(0), half(at), octets.subarray(at, at + partOctets)])))
-    return parts
+    return partValues(octets).map(value => set(certificatesPath, value))
 }

@@ -18,6 +18,7 @@ const reads: Record<string, string> = {
     "8181c7f050ff": "give its metrological logbook",
     "8181c7f052ff": "give its device logbook",
     "8181c7f060ff": "attest its software",
+    "8181c7f061ff": "say what its software slots hold",
 }
 
 function minutes(value: Buffer, at: number): string {
@@ -31,6 +32,10 @@ function printable(value: Buffer): string {
 
 function u32(value: Buffer): number {
     return value.length === 4 ? value.readUInt32BE(0) : Number.NaN
+}
+
+function hash(value: Buffer, at: number): string {
+    return `${value.toString("hex", at, at + 8)}…`
 }
 
 function rolloverText(value: Buffer): string {
@@ -56,6 +61,11 @@ const writes: Record<string, (value: Buffer) => string> = {
     "8181c7f048ff": value => `set its addresses to ${printable(value)}`,
     "8181c7f049ff": () => "take a sealed symmetric key",
     "8181c7f051ff": value => `clear its metrological logbook, seen up to entry ${u32(value)}`,
+    "8181c7f062ff": value => `receive software of ${u32(value.subarray(0, 4))} octets, SHA-256 ${hash(value, 4)}`,
+    "8181c7f063ff": value => `take block ${value.length > 1 ? value.readUInt16BE(0) : "?"} of the software announced`,
+    "8181c7f064ff": value => `try the software with SHA-256 ${hash(value, 0)}`,
+    "8181c7f065ff": value => `keep the software with SHA-256 ${hash(value, 0)}`,
+    "8181c7f066ff": () => "go back to the software before",
     "8181c7f053ff": value => `clear its device logbook, seen up to entry ${u32(value)}`,
 }
 

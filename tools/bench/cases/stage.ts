@@ -3,6 +3,7 @@ import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { certificatesPath } from "../../../firmware/core/sml-parameter.ts"
+import { Brought, bringValues, partValues } from "../../authority/bring.ts"
 import { Signer } from "../../authority/signer.ts"
 import { serverIdOf } from "../../calibrate/station.ts"
 import type { ChipBench } from "../../chips/bench.ts"
@@ -18,7 +19,7 @@ import { readPem } from "../../pki/pem.ts"
 import { revoke } from "../../pki/revoke.ts"
 import type { Board } from "../../vm/board.ts"
 import { type Came, readCame } from "./answer.ts"
-import { half, type Request, set, unsigned, word } from "./requests.ts"
+import { type Request, set, unsigned, word } from "./requests.ts"
 
 /** A device on the stage: how it is addressed, what proves its answers, and its memories. */
 export interface Component {
@@ -75,8 +76,6 @@ export interface StageOptions {
     onLog?(board: string, line: string): void
 }
 
-/** Octets of a part of a certificate, so that its file is one that a meter takes. */
-const partOctets = 700
 const answerMs = 25_000
 
 /**
@@ -236,14 +235,8 @@ export class Stage {
         issuer: Buffer = Buffer.alloc(0),
         order?: "certificate" | "list",
     ): Promise<Came> {
-        const whole = Buffer.concat([object, issuer])
-        const parts: Buffer[] = []
-        for (let at = 0; at < whole.length; at += partOctets)
-            parts.push(Buffer.concat([Buffer.of(0), half(at), whole.subarray(at, at + partOctets)]))
-        if (order) {
-            const kind = order === "certificate" ? 1 : 2
-            parts.push(Buffer.concat([Buffer.of(kind), half(object.length), half(issuer.length)]))
-        }
+        const kind = order === "certificate" ? Brought.provider : Brought.list
+        const parts = order ? bringValues(kind, object, issuer) : partValues(Buffer.concat([object, issuer]))
         let came: Came | undefined
         for (const part of parts) {
             came = await this.ask(to, [set(certificatesPath, part)])
