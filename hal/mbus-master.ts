@@ -55,7 +55,7 @@ export class MbusMaster {
 
     /**
      * Reads all telegrams of the meter at a primary address (0 to 250), or of the selected one; `take` gets each frame, checked. Answers how many they were.
-     * `MeterSilent`, `MeterGarbled` (several meters, or a disturbed line), `MeterRefused` (it has none, or another one answered), `LineBusy`.
+     * `MeterSilent`, `MeterGarbled` (several meters, or a disturbed line), `MeterRefused` (it has none), `LineBusy`.
      */
     read(address: number, take: (frame: Buffer) => void): number {
         let control = this.next[address]
@@ -70,13 +70,8 @@ export class MbusMaster {
             this.must(mbusShortFrame(control, address))
             const held = this.line.held
             const length = this.line.length
-            if (length < 9 || (held[4] & 0x4f) !== 8 || (address !== MBUS_SELECTED && held[5] !== address))
-                fail(
-                    Code.MeterRefused,
-                    address,
-                    "its data",
-                    length < 9 ? "a frame without" : "C " + held[4] + ", A " + held[5],
-                )
+            if (length < 9 || (held[4] & 0x4f) !== 8)
+                fail(Code.MeterRefused, address, "its data", length < 9 ? "a frame without" : "C " + held[4])
             control ^= frameCount
             more = moreFollow(held, length - 2) && ++count < mostTelegrams
             take(cut(held, 0, length))
@@ -147,29 +142,32 @@ export class MbusMaster {
     private ask(request: Buffer, alone: boolean): number {
         let outcome = SILENT
         for (let i = 0; i < this.tries; ++i) {
-            const came = this.once(request, alone)
+            // Behind an answer to a repeated question another may come: that to the question before, late.
+            const came = this.once(request, alone, i > 0)
             if (came === ANSWERED) return came
             if (came === GARBLED) outcome = came
         }
         return outcome
     }
 
-    private once(request: Buffer, alone: boolean): number {
+    private once(request: Buffer, alone: boolean, again: boolean): number {
         const line = this.line
         const bitMs = 1000 / this.baud
-        line.quiet((this.failed ? 33 : 11) * bitMs)
+        // 330 bit times and 50 ms; the first octet is there when it has ended, and clocks and other fibers are some ms late.
+        const window = 341 * bitMs + 55 + this.patienceMs
+        line.quiet(this.failed ? (again ? 33 * bitMs : window) : 11 * bitMs)
         ++this.asked
         line.send(request)
-        // The first octet is there when it has ended; clocks and other fibers are some ms late.
-        const window = 341 * bitMs + 55 + this.patienceMs
         const gap = 33 * bitMs + 30
         const whole = line.receive(window, gap, missing)
         let outcome = whole && line.extra === 0 && !line.damaged && holds(line) ? ANSWERED : GARBLED
+        // The answer of a meter that was asked before, late.
+        if (request[0] === 0x10 && request[2] < 251 && line.length > 8 && line.held[5] !== request[2]) outcome = GARBLED
         if (!whole && line.length === 0 && !line.damaged) outcome = SILENT
-        if (alone && outcome === ANSWERED) {
+        if ((alone || again) && outcome === ANSWERED) {
             const length = line.length
             const answer = cut(line.held, 0, length)
-            if (!line.quiet(length === 1 ? window : gap)) outcome = GARBLED
+            if (!line.quiet(length === 1 || again ? window : gap)) outcome = GARBLED
             line.held.blitAt(0, answer, 0, length)
             line.length = length
         }

@@ -81,7 +81,13 @@ export class OctetLine {
         let done = 0
         while (done < octets.length) {
             const count = Math.min(piece, octets.length - done)
-            this.port.send(cut(octets, done, count))
+            const part = cut(octets, done, count)
+            try {
+                this.port.send(part)
+            } catch (error) {
+                this.mend(error)
+                this.port.send(part)
+            }
             done += count
             if (done < octets.length) {
                 platform().sleepMs(Math.ceil(count * this.octetMs))
@@ -132,14 +138,7 @@ export class OctetLine {
         try {
             octets = this.port.receive()
         } catch (error) {
-            const code = codeOf(error)
-            if (code !== Code.UartOverrun && code !== Code.UartReset) throw error
-            this.damaged = true
-            this.heardAt = platform().millis()
-            if (code === Code.UartReset) {
-                ++this.resets
-                this.open(this.baud, this.parity)
-            }
+            this.mend(error)
         }
         const errors = this.port.damaged || 0
         if (errors !== this.errors) this.damaged = true
@@ -165,6 +164,18 @@ export class OctetLine {
                 this.echoed = 0
             }
             this.keep(octet)
+        }
+    }
+
+    /** Octets were lost: the exchange is spoilt, the line goes on. Anything else is thrown again. */
+    private mend(error: any): void {
+        const code = codeOf(error)
+        if (code !== Code.UartOverrun && code !== Code.UartReset) throw error
+        this.damaged = true
+        this.heardAt = platform().millis()
+        if (code === Code.UartReset) {
+            ++this.resets
+            this.open(this.baud, this.parity)
         }
     }
 

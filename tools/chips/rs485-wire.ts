@@ -207,6 +207,8 @@ export interface TapOptions extends StationOptions {
     format?: Format
     /** Called for what arrives, with the time it was complete; damaged characters come as received. */
     onOctets?(octets: Uint8Array, atMs: number): void
+    /** The same, with what was wrong with the character. */
+    onReceived?(received: Received, atMs: number): void
 }
 
 /** A participant on the host's side; its driver is enabled exactly while it sends. */
@@ -251,5 +253,6 @@ export class WireTap implements Station {
     receive(received: Received, atMs: number): void {
         this.latestMs = atMs
         this.options.onOctets?.(Uint8Array.of(received.octet), atMs)
+        this.options.onReceived?.(received, atMs)
     }
 }
