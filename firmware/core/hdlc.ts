@@ -127,7 +127,7 @@ export function hdlcFrame(
 export class HdlcReceiver {
     private readonly held: Buffer
     private length = 0
-    /** Octets that were part of no frame and no flag. */
+    /** Octets that were part of no frame; flags are never counted. */
     junk = 0
 
     /** `capacity`: octets of the longest frame, its flags counted. */
@@ -175,7 +175,7 @@ export class HdlcReceiver {
                 } else if (possible && held[at + length + 1] === 0x7e && this.holds(cut(held, at + 1, length)))
                     used = length + 1
             }
-            if (used === 0 && !(held[at] === 0x7e && left === 1)) ++this.junk
+            if (used === 0 && held[at] !== 0x7e) ++this.junk
             at += Math.max(used, 1)
         }
         // To a lower place: right also where the two overlap.

@@ -40,7 +40,7 @@ export function iecNumber(octets: Buffer, at: number, length: number, reading: R
     for (let i = 0; i < length; ++i) {
         const c = octets[at + i]
         if (c >= 0x30 && c < 0x3a) {
-            value = value * 10 + c - 0x30
+            value = value * 10 + (c - 0x30)
             ++digits
         } else if (c === 0x2e && point < 0) point = digits
         else if ((c === 0x2b || c === 0x2d) && digits === 0 && point < 0) negative = c === 0x2d

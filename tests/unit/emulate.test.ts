@@ -171,6 +171,7 @@ describe("an emulated meter of IEC 62056-21", () => {
         parity: false,
         password: "123",
         everyMs: 1000,
+        reactionMs: 0,
         patienceMs: 2000,
     }
     function device(options: Partial<IecOptions> = {}) {

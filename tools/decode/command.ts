@@ -1,10 +1,11 @@
 import { existsSync, readFileSync } from "node:fs"
 import { DlmsKeys } from "../../firmware/core/dlms-security"
+import { fromManchester, fromThreeOfSix } from "../../firmware/core/wmbus-line"
 import { readArgs, UsageError } from "../cli/usage.ts"
 import { type DlmsOpening, decodeDlms } from "./dlms.ts"
 import { decodeIec, decodeP1 } from "./iec62056.ts"
 import { decodeWired, decodeWireless, frameFormats, mbusTable } from "./mbus.ts"
-import type { Problem } from "./problem.ts"
+import { type Problem, problemOf } from "./problem.ts"
 import { decodeSml } from "./sml.ts"
 
 export const help = `plomb decode sml FILE|HEX|- [--profile strict|tolerant]
@@ -27,6 +28,7 @@ mbus: every wired M-Bus frame; wmbus: every wireless M-Bus telegram, with OMS se
   --last N      message counter (or access number) of the last telegram accepted: an older one is replayed
   --as-is       take what says that it is encrypted as it is (a converter has decrypted it)
   --format ...  frame format of wmbus: without CRCs, A or B (default: found out)
+  --chips T|S   wmbus: undecoded chips of a receiver, mode T (3 out of 6) or S (Manchester)
 
 iec62056: readouts and messages of the programming mode of IEC 62056-21, in seven bits or with even parity; p1: DSMR and ESMR telegrams
 and their relatives, also encrypted ones; dlms: HDLC frames, APDUs, push lists, also ciphered and over wired M-Bus. Always JSON.
@@ -57,6 +59,7 @@ const options = {
     last: { type: "string" },
     "as-is": { type: "boolean", default: false },
     format: { type: "string" },
+    chips: { type: "string" },
     json: { type: "boolean", default: false },
 } as const
 
@@ -140,7 +143,18 @@ interface MbusOptions {
     last?: string
     "as-is": boolean
     format?: string
+    chips?: string
     json: boolean
+}
+
+/** Octets of the chips that a receiver left; as they are where none are said. */
+function unchipped(octets: Buffer, chips: string | undefined): Buffer {
+    if (chips === undefined) return octets
+    try {
+        return chips === "T" ? fromThreeOfSix(octets) : fromManchester(octets)
+    } catch (error) {
+        throw new UsageError(`no chips of mode ${chips}: ${problemOf(error).message}`)
+    }
 }
 
 function runMbus(kind: "mbus" | "wmbus", input: string, options: MbusOptions): number {
@@ -150,9 +164,11 @@ function runMbus(kind: "mbus" | "wmbus", input: string, options: MbusOptions): n
     const format = options.format === undefined ? undefined : frameFormats.indexOf(options.format)
     if (format === -1 || (format !== undefined && kind === "mbus"))
         throw new UsageError("--format none, A or B is for wmbus")
+    if (options.chips !== undefined && (kind === "mbus" || !/^[TS]$/.test(options.chips)))
+        throw new UsageError("--chips T or S is for wmbus")
     const key = options.key === undefined ? undefined : Buffer.from(options.key, "hex")
     const given = options["as-is"] ? Buffer.alloc(0) : key
-    const octets = octetsOf(input)
+    const octets = unchipped(octetsOf(input), options.chips)
     const last = options.last === undefined ? -1 : Number(options.last)
     const decoded = kind === "mbus" ? decodeWired(octets, given, last) : decodeWireless(octets, given, format, last)
     const good = decoded.telegrams.filter(each => !each.error)

@@ -29,6 +29,7 @@ iec62056   IEC 62056-21 (7E1, 300, then as agreed): sign-on, readout, programmin
   --mode a|b|c|d           d pushes P1 telegrams (8N1, 115200); default c
   --baud-character Z       bauds that are offered (default 5 = 9600; mode b: A to F)
   --parity                 even parity in the top bit, for readers that open a pseudo-terminal as 8N1
+  --reaction MS            between what it hears and what it says (default 300)
   --password TEXT          of the programming mode (default 00000000)
 dlms       DLMS/COSEM over HDLC (8N1, 9600): GET, also with blocks
   --password TEXT          association low; without it and without keys: none
@@ -57,6 +58,7 @@ const options = {
     "baud-character": { type: "string" },
     parity: { type: "boolean", default: false },
     password: { type: "string" },
+    reaction: { type: "string", default: "300" },
     key: { type: "string" },
     "auth-key": { type: "string" },
     push: { type: "boolean", default: false },
@@ -108,8 +110,9 @@ function emulation(kind: string, values: Values): (meter: Meter, line: MeterLine
     if (!(mode === "b" ? /^[A-F]$/ : /^[0-6]$/).test(baudCharacter))
         throw new UsageError(`--baud-character ${baudCharacter} is none of mode ${mode}`)
     const { parity, password = "00000000" } = values
+    const reactionMs = number("reaction", values.reaction, 0, 1500)
     return (meter, line) =>
-        new IecEmulator(meter, line, { mode, baudCharacter, parity, password, everyMs, patienceMs: 2000 })
+        new IecEmulator(meter, line, { mode, baudCharacter, parity, password, everyMs, reactionMs, patienceMs: 2000 })
 }
 
 async function portOf(kind: string, values: Values): Promise<Port> {

@@ -41,6 +41,8 @@ export interface IecOptions {
     password: string
     /** Between two pushes of mode D. */
     everyMs: number
+    /** A meter answers no sooner (clause 6.3.14: 200 ms, or 20); 0 = at once. */
+    reactionMs: number
     /** Without an acknowledgement for so long, mode C reads out at 300 bauds. */
     patienceMs: number
 }
@@ -92,7 +94,10 @@ export class IecEmulator implements Emulated {
 
     private say(octets: Buffer): void {
         this.last = octets
-        this.line.send(this.options.parity ? iecParity(octets) : octets)
+        const sent = this.options.parity ? iecParity(octets) : octets
+        const { reactionMs } = this.options
+        if (reactionMs === 0) this.line.send(sent)
+        else setTimeout(() => this.line.send(sent), reactionMs)
     }
 
     private identification(): Buffer {
