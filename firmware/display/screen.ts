@@ -96,8 +96,10 @@ function dayOf(values: Values, age: number): number {
 
 function spanOf(values: Values, present: boolean): string {
     const whole = (values.flags & Quality.WholeDay) !== 0
-    const start = whole ? "today" : "since " + clockOf(values, values.from, false)
-    return present ? start : start + " until " + clockOf(values, values.time, false)
+    const from = clockOf(values, values.from, false)
+    if (present) return whole ? "today" : "since " + from
+    // A line has 21 letters.
+    return (whole ? "today until " : "from " + from + " to ") + clockOf(values, values.time, false)
 }
 
 function clockOf(values: Values, utcSeconds: number, seconds: boolean): string {
