@@ -128,10 +128,10 @@ export class IecLink {
     private goOn(identification: IecMessage, mode: number, mostBaud: number): void {
         // A character that names no rate is mode A.
         const letter = identification.manufacturerAt < 0 ? "A" : identification.mode()
-        if (letter === "A") return
         let baud = identification.baud()
-        if (letter === "B") {
-            this.rate(baud)
+        if (letter === "A" || letter === "B") {
+            this.line.next()
+            if (letter === "B") this.rate(baud)
             return
         }
         let character = identification.baudCharacter

@@ -50,6 +50,9 @@ export class OctetLine {
         this.parity = parity
         this.octetMs = (parity === 1 ? 11000 : 10000) / baud
         this.port.open(baud, parity)
+        // What is left of an echo went with the FIFO.
+        this.echo = none
+        this.echoed = 0
         this.heardAt = platform().millis()
     }
 
@@ -131,6 +134,12 @@ export class OctetLine {
         if (this.echoed > 0) this.damaged = true
         this.extra = 0
         return false
+    }
+
+    /** Another answer follows without a question: what came behind the one before is its beginning. */
+    next(): void {
+        this.held.blitAt(0, this.held, this.length, this.extra)
+        this.length = this.extra
     }
 
     private listen(): void {
