@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn, spawnSync } from "node:child_process"
-import { closeSync, createReadStream, existsSync, openSync, rmSync, statSync, symlinkSync, writeSync } from "node:fs"
+import { existsSync, rmSync, statSync, symlinkSync } from "node:fs"
 import { createServer, type Socket } from "node:net"
 
 /** Where an emulated meter talks: octets without parity, 8 bits. */
@@ -156,23 +156,4 @@ export async function openPort(words: string, line: Line): Promise<Port> {
     if (!existsSync(words)) return openPty(words)
     if (!statSync(words).isCharacterDevice()) throw new PortError(`${words} is there, and no serial port`)
     return openSerial(words, line)
-}
-
-/** Opens the other end as a reader does; for tests. */
-export function openReader(path: string): {
-    write(octets: Buffer): void
-    onData(listener: (octets: Buffer) => void): void
-    close(): void
-} {
-    const fd = openSync(path, "r+")
-    const stream = createReadStream(path, { highWaterMark: 4096 })
-    stream.on("error", () => {})
-    return {
-        write: octets => void writeSync(fd, octets),
-        onData: listener => void stream.on("data", octets => listener(Buffer.from(octets))),
-        close: () => {
-            stream.destroy()
-            closeSync(fd)
-        },
-    }
 }

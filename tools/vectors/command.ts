@@ -8,7 +8,8 @@ export const help = `plomb vectors FILE|DIR… [--in node|vm] [--json]
 Puts public test vectors to the firmware's core: ECDSA and ECDH P-256, ChaCha20-Poly1305, AES-GCM, AES-CBC, HMAC, HKDF
 (Wycheproof, ACVP), key schedule of TLS 1.3 (ACVP, RFC 8448), X.509 (x509-limbo, Mbed TLS), SML (recorded
 meters), HSS/LMS (Botan, TF-PSA-Crypto, ACVP), CBOR and COSE signatures (examples of their RFCs), AES-CMAC (Wycheproof, ACVP), wired
-and wireless M-Bus and OMS (recorded meters, OMS annex N). A folder stands for all files in it.
+and wireless M-Bus and OMS (recorded meters, OMS annex N), IEC 62056-21 and P1, DLMS/COSEM with HDLC (recorded meters, Green Book).
+A folder stands for all files in it.
 
   --in node   in this process (default)
   --in vm     as bytecode in the stock DeviceScript VM
