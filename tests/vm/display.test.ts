@@ -200,7 +200,7 @@ test("a thousand frames over a noisy line: what is shown is always what was sent
     for (let i = 0; i < frames; ++i) {
         values.power = 10 * (1000 + i)
         tap.send(sender.seal(values.encode()))
-        await world.runFor(1_400)
+        await world.runFor(1_200)
         if (i % 20 !== 19) continue
         const shown = Number(read(house.panel, 0, 3).replace(" W", ""))
         expect(shown).toBeGreaterThan(1000 + i - 20)
@@ -211,6 +211,7 @@ test("a thousand frames over a noisy line: what is shown is always what was sent
         `${frames} frames, ${line.sent} octets, ${line.damaged} damaged: ${newest} of 50 looks saw the newest value`,
     )
     expect(line.damaged).toBeGreaterThan(100)
-    expect(newest).toBeGreaterThan(35)
+    // Loss, bit errors, sparks and lost octets together leave about 36 of 50 frames whole; three deviations less.
+    expect(newest).toBeGreaterThan(26)
     expect(house.display.board.powered).toBe(true)
-}, 300_000)
+}, 600_000)

@@ -1,3 +1,4 @@
+import { randomBytes } from "node:crypto"
 import { mkdirSync } from "node:fs"
 import { join } from "node:path"
 import { ensureBuilt } from "../build/build.ts"
@@ -7,13 +8,14 @@ import { mucDeviceId } from "../desk/desk.ts"
 import { Board, type BoardEnd } from "../vm/board.ts"
 import { withNames } from "../vm/codes.ts"
 import { World } from "../vm/world.ts"
+import { displayDesk, printPictures } from "./display.ts"
 import { readLoad } from "./load.ts"
 import { mucLines, prepareMuc } from "./muc.ts"
 
 export const help = `plomb run IMAGE [--board NAME] [--serial N] [--set KEY=VALUE]... [--state DIR]
           [--clock real|virtual] [--for SECONDS] [--load FILE] [--pki DIR]
 
-Runs one board of an image (meter, meter_calibration, muc, muc_install) in the stock VM with models of all its parts, in the
+Runs one board of an image (meter, meter_calibration, muc, muc_install, display) in the stock VM with models of all its parts, in the
 foreground, and prints what it logs, with source positions. Ctrl-C takes its power away.
 
   plomb run muc --set uplink=HOST:PORT
@@ -21,6 +23,11 @@ foreground, and prints what it logs, with source positions. Ctrl-C takes its pow
 runs a MUC that has been produced and installed: at the first time it is, by the parties of a PKI folder that is made
 where there is none. It connects over TLS 1.3 to any server with a certificate of that CA; what is needed for one is
 printed.
+
+  plomb run display
+
+shows the picture of the consumption display in the terminal (130 columns), at the other end of a power line the MUC's side of the
+link with a household behind it. With --set key1plc=HEX of your own the two keys differ, and it says so.
 
   --board NAME         row of devicescript.json: vm (default), or vm_software without secure element
   --serial N           serial number of the board, 1 by default; fixes its tolerances too
@@ -68,7 +75,7 @@ export async function run(args: string[]): Promise<number> {
     })
     const [name, ...more] = positionals
     if (!name || more.length > 0)
-        throw new UsageError("plomb run takes one image: meter, meter_calibration, muc or muc_install")
+        throw new UsageError("plomb run takes one image: meter, meter_calibration, muc, muc_install or display")
     if (values.clock !== "real" && values.clock !== "virtual")
         throw new UsageError(`--clock is real or virtual, not "${values.clock}"`)
     const serial = numberOf("serial", values.serial, 0, 0xffffffff)
@@ -83,15 +90,19 @@ export async function run(args: string[]): Promise<number> {
     const stateDir = muc?.stateDir ?? values.state
     if (stateDir) mkdirSync(stateDir, { recursive: true, mode: 0o700 })
     const load = values.load === undefined ? undefined : readLoad(values.load, world)
-    const bench = (isMuc ? mucBench : meterBench)({ clock: world, serial, stateDir, load })
+    const key = randomBytes(32)
+    if (name === "display" && settings.key1plc === undefined) settings.key1plc = key.toString("hex")
+    const desk = name === "display" ? displayDesk(world, serial, key, load) : undefined
+    const bench = desk ? undefined : (isMuc ? mucBench : meterBench)({ clock: world, serial, stateDir, load })
+    if (desk) printPictures(world, desk.panel)
     let end: BoardEnd | undefined
     let stop = false
     const board = new Board({
         image,
         world,
         deviceId: isMuc ? mucDeviceId(serial) : undefined,
-        bus: bench.bus,
-        parts: [bench],
+        bus: (desk ?? bench)?.bus,
+        parts: desk ? desk.parts : bench && [bench],
         settings,
         flash: stateDir && join(stateDir, "flash.bin"),
         onLog: line => console.log(`${(world.elapsedMs() / 1000).toFixed(3).padStart(9)}  ${withNames(line)}`),
@@ -124,7 +135,7 @@ export async function run(args: string[]): Promise<number> {
         process.off("SIGINT", interrupt)
         process.off("SIGTERM", interrupt)
         await board.powerOff()
-        bench.save()
+        bench?.save()
         world.close()
     }
 }
