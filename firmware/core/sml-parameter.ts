@@ -37,6 +37,16 @@ export const logbookPath = hex`8181c7f052ff`
 export const logbookResetPath = hex`8181c7f053ff`
 /** Identification and checksums of the software, in a signed answer. */
 export const attestationPath = hex`8181c7f060ff`
+/**
+ * Software in slots (firmware/meter/README.md): read; a package announced; a block of it (two octets of number, octets); put on trial and
+ * confirmed by its SHA-256; back to what ran before.
+ */
+export const softwarePath = hex`8181c7f061ff`
+export const announcePath = hex`8181c7f062ff`
+export const blockPath = hex`8181c7f063ff`
+export const activatePath = hex`8181c7f064ff`
+export const confirmPath = hex`8181c7f065ff`
+export const rollbackPath = hex`8181c7f066ff`
 
 /** A tree without children whose value is an octet string. */
 export function octetsLeaf(name: Buffer, value: Buffer): SmlValue[] {
