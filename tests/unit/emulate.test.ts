@@ -1,3 +1,4 @@
+import { connect } from "node:net"
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest"
 import { DlmsClient } from "../../firmware/core/dlms-client"
 import { DlmsKeys } from "../../firmware/core/dlms-security"
@@ -14,10 +15,12 @@ import {
 } from "../../firmware/core/hdlc"
 import { IEC_XOR, iecAcknowledge, iecCommand, iecRequest } from "../../firmware/core/iec62056"
 import { MBUS_ACK, mbusLongFrame, mbusShortFrame } from "../../firmware/core/mbus-frame"
+import { UsageError } from "../../tools/cli/usage.ts"
 import { decodeDlms } from "../../tools/decode/dlms.ts"
 import { decodeIec, decodeP1 } from "../../tools/decode/iec62056.ts"
 import { decodeWired } from "../../tools/decode/mbus.ts"
 import { decodeSml } from "../../tools/decode/sml.ts"
+import { run } from "../../tools/emulate/command.ts"
 import { DlmsEmulator, type DlmsOptions } from "../../tools/emulate/dlms.ts"
 import { IecEmulator, type IecOptions } from "../../tools/emulate/iec62056.ts"
 import { MeterLine } from "../../tools/emulate/line.ts"
@@ -349,6 +352,50 @@ describe("an emulated meter of DLMS/COSEM", () => {
             expect(shown(apdus[0].readings)).toEqual(wanted)
             expect(apdus[0].ciphering?.proof).toBe(secret ? "mac" : undefined)
         }
+    })
+})
+
+describe("plomb emulate", () => {
+    it("wrong words are a usage error, and a name in no folder is told in one line", async () => {
+        vi.useRealTimers()
+        for (const words of [
+            "",
+            "gas --listen 0",
+            "sml",
+            "sml --listen x",
+            "sml --listen 0 --errors 5",
+            "mbus --listen 0 --meters 0",
+            "iec62056 --listen 0 --mode e",
+            "iec62056 --listen 0 --baud-character 9",
+            "dlms --listen 0 --key 00",
+            "sml --listen 0 --profile /nowhere",
+        ])
+            await expect(run(words.split(" ").filter(Boolean))).rejects.toBeInstanceOf(UsageError)
+        const said = vi.spyOn(console, "error").mockImplementation(() => {})
+        expect(await run(["sml", "--port", "/no/such/folder/meter"])).toBe(1)
+        expect(said.mock.calls.length).toBe(1)
+        said.mockRestore()
+    })
+
+    it("serves over TCP and says how many frames were damaged", async () => {
+        vi.useRealTimers()
+        const printed: string[] = []
+        const log = vi.spyOn(console, "log").mockImplementation(text => void printed.push(text))
+        const ended = run(["sml", "--listen", "0", "--every", "20", "--for", "1.5"])
+        while (printed.length === 0) await new Promise(resolve => setTimeout(resolve, 5))
+        const port = Number(/:(\d+)$/.exec(printed[0])?.[1])
+        const heard = await new Promise<Buffer>(resolve => {
+            let got = Buffer.alloc(0)
+            const socket = connect(port, "127.0.0.1")
+            socket.on("data", octets => {
+                got = Buffer.concat([got, octets])
+                if (got.length > 600) socket.end(() => resolve(got))
+            })
+        })
+        expect(await ended).toBe(0)
+        log.mockRestore()
+        expect(decodeSml(heard, "strict").files.length).toBeGreaterThan(0)
+        expect(printed.at(-1)).toMatch(/^\d+ frames sent, 0 of them damaged$/)
     })
 })
 

@@ -24,12 +24,20 @@ export class PortError extends Error {}
 
 /**
  * Programs that make a pseudo-terminal and pass its octets on over their standard input and output. The first that is here is taken: Node has none
- * of its own. Each prints the name of the terminal first.
+ * of its own. Each prints the name of the terminal first, and ends with this process, however that ends.
  */
 const makers: { program: string; args: string[] }[] = [
     {
         program: "script",
-        args: ["-q", "-f", "-E", "never", "-c", "stty raw -echo; tty; exec sleep 1000000000", "/dev/null"],
+        args: [
+            "-q",
+            "-f",
+            "-E",
+            "never",
+            "-c",
+            `stty raw -echo; tty; while kill -0 ${process.pid} 2>/dev/null; do sleep 2; done`,
+            "/dev/null",
+        ],
     },
     {
         program: "python3",
@@ -79,7 +87,12 @@ async function ptyOf(child: ChildProcess, link: string | undefined): Promise<Por
         })
     })
     if (!tty) return undefined
-    if (link) symlinkSync(tty, link)
+    try {
+        if (link) symlinkSync(tty, link)
+    } catch (error) {
+        child.kill()
+        throw new PortError((error as Error).message)
+    }
     return {
         name: link ? `${link} (${tty})` : tty,
         onData: heard => {
