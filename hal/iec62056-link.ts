@@ -12,6 +12,7 @@ import {
 } from "../firmware/core/iec62056"
 import { cut } from "../firmware/core/octets"
 import { platform } from "../firmware/core/platform"
+import { codeOf } from "./bus-register"
 import { OctetLine } from "./octet-line"
 import type { UartPort } from "./ports"
 
@@ -58,24 +59,23 @@ export class IecLink {
             self.goOn(identification, 0, mostBaud)
             const data = self.message(IEC_UNCHECKED)
             take(identification, data)
+            return data
         })
     }
 
     /** Signs on and goes to the programming mode of mode C; answers what the meter says first (P0 and an operand). Errors as of `read`. */
     program(address: string, mostBaud: number): IecMessage {
         const self = this
-        let first: IecMessage
-        this.repeat(() => {
+        return this.repeat(() => {
             self.goOn(self.signOn(address), 1, mostBaud)
-            first = self.message(self.check)
+            return self.message(self.check)
         })
-        return first
     }
 
     /** In the programming mode: a command ("R1") with its data set, and the answer; a damaged one is asked for again. `MeterRefused`: the meter says that it did not understand. */
     command(command: string, data: Buffer): IecMessage {
         const octets = iecCommand(command, data, this.check)
-        let error = Code.MeterSilent
+        let error: number = Code.MeterSilent
         for (let i = 0; i < this.tries; ++i) {
             if (i > 0) ++this.repeats
             // Heard but damaged: only the answer is sent again.
@@ -83,7 +83,7 @@ export class IecLink {
             try {
                 return this.message(this.check)
             } catch (caught) {
-                error = (caught as any).code || 0
+                error = codeOf(caught)
                 if (error === 0) throw caught
                 if (error !== Code.MeterSilent && error !== Code.MeterRefused) error = Code.MeterGarbled
             }
@@ -97,15 +97,14 @@ export class IecLink {
         platform().sleepMs(ownReaction)
     }
 
-    private repeat(action: () => void): void {
+    private repeat(action: () => IecMessage): IecMessage {
         let error = 0
         for (let i = 0; i < this.tries; ++i) {
             if (i > 0) ++this.repeats
             try {
-                action()
-                return
+                return action()
             } catch (caught) {
-                const code = (caught as any).code || 0
+                const code = codeOf(caught)
                 const garbled = code === Code.MeterGarbled || (code >= Code.IecParity && code <= Code.IecCheck)
                 if (code !== Code.MeterSilent && !garbled) throw caught
                 if (error === 0 || garbled) error = garbled ? Code.MeterGarbled : code
@@ -113,7 +112,7 @@ export class IecLink {
                 if (this.baud !== this.firstBaud) this.breakOff()
             }
         }
-        fail(error, -1, "a message", "none in " + this.tries)
+        return fail(error, -1, "a message", "none in " + this.tries)
     }
 
     private signOn(address: string): IecMessage {

@@ -98,12 +98,14 @@ function day(seed: number, damage: number, dead: number, duplicates: boolean) {
         const now = midnight + Math.floor(bus.ms / 1000)
         const which = plan.next(buses.indexOf(bus), now)
         if (which < 0) {
-            bus.ms += 2000
+            bus.ms += 5000
             continue
         }
         const from = bus.ms
         let outcome = READ_DONE
         bus.master.patienceMs = plan.patient(which) ? 300 : 0
+        // Who seems dead is asked once a turn.
+        bus.master.tries = plan.failing(which) < 4 ? 3 : 1
         try {
             bus.master.read(all[which].options.primary, frame => {
                 const own = Buffer.from(all[which].options.secondary).equals(frame.subarray(7, 15))
