@@ -15,8 +15,10 @@ import * as paths from "../../firmware/core/sml-parameter"
 import { readFile } from "../../firmware/core/sml-read"
 import { GET_LIST_REQ, GET_PROFILE_LIST_REQ, SET_PROC_PARAMETER_REQ } from "../../firmware/core/sml-tables"
 import { type Certificate, parseCertificate } from "../../firmware/core/x509"
+import { anchorsOf } from "../../tools/package/judge.ts"
 import { issueMeterCertificate } from "../../tools/pki/issue.ts"
 import { readPem } from "../../tools/pki/pem.ts"
+import { FakeSoftware } from "./fake-software.ts"
 import { MemoryStore } from "./memory-store.ts"
 import { hashOf, listBody, type ReadingFields, signedOctets } from "./readings.ts"
 import { message } from "./tlv.ts"
@@ -40,6 +42,11 @@ const functions: [path: Buffer, get: Fn | undefined, set: Fn | undefined][] = [
     [paths.logbookPath, Fn.readLogbook, undefined],
     [paths.logbookResetPath, undefined, Fn.resetLogbook],
     [paths.attestationPath, Fn.readSoftware, undefined],
+    [paths.softwarePath, Fn.readSoftware, undefined],
+    [paths.announcePath, undefined, Fn.installMetrologicalSoftware],
+    [paths.activatePath, undefined, Fn.installMetrologicalSoftware],
+    [paths.confirmPath, undefined, Fn.installMetrologicalSoftware],
+    [paths.rollbackPath, undefined, Fn.installMetrologicalSoftware],
 ]
 
 /**
@@ -60,6 +67,8 @@ export class FakeDevice implements CommandTrust {
     provider = "security-management"
     /** Octets that came in parts. */
     parts: Buffer = noOctets
+    /** Its software: slots of the core; packages are judged, but nothing runs. */
+    readonly software: FakeSoftware
     /** Every file that came. */
     readonly files: Buffer[] = []
     private readonly gate: Gate
@@ -74,6 +83,7 @@ export class FakeDevice implements CommandTrust {
     ) {
         this.id = Buffer.from(`0a01504c4201${serial.toString(16).padStart(8, "0")}`, "hex")
         const store = new MemoryStore(65_536)
+        this.software = new FakeSoftware(new MemoryStore(65_536), anchorsOf(pki))
         this.table = new AccessTable(store, 0)
         this.gate = new Gate(store, 1024, this.table, this)
         this.logs = {
@@ -167,6 +177,11 @@ export class FakeDevice implements CommandTrust {
             responses.push(attentionRes(request.transactionId, this.id, 0xfd00, ""))
             return
         }
+        if (set && path.equals(paths.blockPath)) {
+            this.software.block(request.value)
+            responses.push(attentionRes(request.transactionId, this.id, 0xfd00, ""))
+            return
+        }
         const row = functions.find(([each]) => each.equals(path))
         const fn =
             request.tag === GET_LIST_REQ
@@ -192,6 +207,7 @@ export class FakeDevice implements CommandTrust {
         else if (path.equals(paths.meteringPath)) this.leaf(request, responses, this.metering)
         else if (path.equals(paths.addressesPath)) this.leaf(request, responses, this.addresses)
         else if (path.equals(paths.accessPath)) this.leaf(request, responses, this.table.octets())
+        else if (path.equals(paths.softwarePath)) give(...this.software.values())
         else if (path.equals(paths.attestationPath))
             give(Buffer.from("plomb-meter 0.1.0"), createHash("sha256").update("image").digest())
         else {
@@ -225,6 +241,7 @@ export class FakeDevice implements CommandTrust {
             this.table.replace(value, caller.role, 1)
         } else if (fn === Fn.resetMetrologicalLogbook || fn === Fn.resetLogbook)
             log.reset(fn, caller, value.readUInt32BE(0))
+        else if (fn === Fn.installMetrologicalSoftware) this.software.obey(path, value)
         else {
             log.append(fn === Fn.setTime ? Event.timeSet : Event.parameterSet, fn, caller, 0, value.subarray(0, 16))
             if (fn === Fn.setTime) this.aheadBy = value.readUInt32BE(0) - Math.floor(Date.now() / 1000)
@@ -251,6 +268,7 @@ export class FakeDevice implements CommandTrust {
             at: this.utcSeconds(),
             quality: this.quality(),
             secondsIndex: this.secondsIndex(),
+            module: this.software.running,
         }
         this.reading = fields
         const covered = signedOctets(fields)

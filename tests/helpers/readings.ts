@@ -36,6 +36,8 @@ export interface ReadingFields {
     previousHash?: string
     serverId?: string
     profile?: string
+    /** The metrological module that runs: then the list is of PLOMB-SL/2. */
+    module?: { name: string; checksum: Buffer }
     clientId?: string
     /** Replaces entries by index. */
     entries?: Record<number, Buffer>
@@ -79,6 +81,13 @@ export function signedOctets(fields: ReadingFields): Buffer {
         entry("8181c7f004ff", unsigned(1, fields.keyProtection ?? 1)),
         entry("8181c7f005ff", octets(fields.previousHash ?? "00".repeat(32))),
     ]
+    if (fields.module) {
+        entries.splice(12, 0, entry("8181c7f006ff", octets(Buffer.from(fields.module.name))))
+        entries.splice(13, 0, entry("8181c7f007ff", octets(fields.module.checksum)))
+        entries.splice(7, 0, entry("0100010803ff", unsigned(8, 0), ...energy))
+        entries.splice(8, 0, entry("0100010804ff", unsigned(8, 0), ...energy))
+        entries[0] = entry("8181c7f001ff", octets(Buffer.from(fields.profile ?? "PLOMB-SL/2")))
+    }
     for (const [i, replaced] of Object.entries(fields.entries ?? {})) entries[Number(i)] = replaced
     const time = list(unsigned(1, quality === 2 ? 2 : 1), unsigned(4, quality === 2 ? at : index))
     return Buffer.concat([octets(fields.serverId ?? serverId), octets("0100620affff"), time, list(...entries)])

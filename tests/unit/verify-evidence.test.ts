@@ -1,4 +1,4 @@
-import { generateKeyPairSync } from "node:crypto"
+import { createHash, generateKeyPairSync } from "node:crypto"
 import { beforeAll, describe, expect, it } from "vitest"
 import { type Evidence, evidenceText } from "../../tools/evidence/format.ts"
 import { keyFromText } from "../../tools/verify/curves.ts"
@@ -24,6 +24,7 @@ import {
 } from "../helpers/readings.ts"
 import { absent, file, list, message, octets, signed, unsigned } from "../helpers/tlv.ts"
 
+const module = { name: "metrology 2.0.0", checksum: createHash("sha256").update("module").digest() }
 let world: World
 let anchors: string[]
 
@@ -154,6 +155,30 @@ describe("the profile PLOMB-SL/1", () => {
 
     it("refuses another identifier or version", () => {
         expect(openOf({ profile: "PLOMB-SL/2" })).toEqual(["signing profile"])
+        expect(openOf({ profile: "PLOMB-SL/1", module })).toEqual(["signing profile"])
+    })
+
+    it("is followed by PLOMB-SL/2, whose lists name the module that measures", () => {
+        const verdict = judgeOne(reading(world, { module }))
+        expect([verdict.name, open(verdict)]).toEqual(["proof", []])
+        expect(verdict.reading).toMatchObject({
+            module: "metrology 2.0.0",
+            "module SHA-256": module.checksum.toString("hex"),
+            "1-0:1.8.3": "0.0 Wh",
+        })
+        const none = { name: "", checksum: Buffer.alloc(32) }
+        expect(openOf({ module: none })).toEqual(["metrological module"])
+        expect(openOf({ module, status: 0x180 })).toEqual(["state of the meter"])
+    })
+
+    it("compares the software in a list with the one that the person knows", () => {
+        const image = createHash("sha256").update("image").digest("hex")
+        const judged = (known: object) => open(judgeOne(reading(world, { module }), { known }))
+        expect(judged({ image, module: module.checksum.toString("hex") })).toEqual([])
+        expect(judged({ image: "00", module: "11" })).toEqual([
+            "fixed part is the build you named",
+            "module is that of the package you named",
+        ])
     })
 
     it("refuses a shortened integer, a wrong type, a wrong object, a wrong unit", () => {

@@ -3,6 +3,7 @@ import { join } from "node:path"
 import { addressesPath, attestationPath, keysPath, timePath } from "../../firmware/core/sml-parameter.ts"
 import { UsageError } from "../cli/usage.ts"
 import { kind } from "../commission/secrets.ts"
+import { readSoftware } from "../verify/software.ts"
 import { change, functionByName, raise, roleByName, show } from "./access.ts"
 import { certificateAt, changeProvider, erase, removeProvider, rollover, writeEraseOrder } from "./changes.ts"
 import { logbook, sayEntry } from "./logbooks.ts"
@@ -10,6 +11,7 @@ import type { Reach } from "./reach.ts"
 import { get, list, profile, type Request, set, word } from "./requests.ts"
 import { sealKey } from "./seal.ts"
 import type { Session } from "./session.ts"
+import { activate, confirm, deliver, packageAt, rollback, sayState, showSoftware } from "./software.ts"
 import { momentOf, parameters } from "./values.ts"
 
 /** The options that belong to an action. */
@@ -18,6 +20,7 @@ export interface Words {
     ca?: string
     order?: string
     out?: string
+    "no-confirm"?: boolean
 }
 
 /** What there is beside the session. */
@@ -191,6 +194,17 @@ const actions: Record<string, (rest: string[], words: Words) => Action> = {
             throw new UsageError("keys mbus KEYFILE ID: the radio meter in hex; the others have none")
         return { run: session => putKey(session, of[which], id, key) }
     },
+    software: (rest, words) => {
+        const step = oneOf(rest[0], ["list", "deliver", "activate", "confirm", "rollback"], "software")
+        const most = step === "list" || step === "rollback" ? 1 : 2
+        noMore(rest, most, "software list, deliver|activate|confirm PACKAGE, rollback")
+        if (step === "list") return { run: showSoftware }
+        if (step === "rollback") return { run: rollback }
+        const delivered = step === "confirm" && rest[1] === undefined ? undefined : packageAt(need(rest[1], "PACKAGE"))
+        if (step === "confirm") return { run: session => confirm(session, delivered) }
+        if (step === "deliver") return { run: session => deliver(session, delivered!) }
+        return { run: session => activate(session, delivered!, !words["no-confirm"]) }
+    },
     attest: rest => {
         noMore(rest, 0, "attest")
         return { run: attest }
@@ -230,7 +244,9 @@ async function attest(session: Session): Promise<void> {
         each.every(octet => octet >= 32 && octet < 127) ? each.toString("latin1") : each.toString("hex"),
     )
     for (const text of texts) session.say(`  ${text}`)
-    session.result.software = texts
+    session.result.attestation = texts
+    const state = tree && readSoftware(tree)
+    if (state) sayState(session, state)
 }
 
 function keyIn(path: string, length: number): Buffer {

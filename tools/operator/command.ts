@@ -33,6 +33,11 @@ whom for what and what came of it.
   addresses get|set [uplink=HOST:PORT]  of a MUC
   keys KIND KEYFILE [ID]                a symmetric key into a MUC, sealed: mbus (ID: the radio meter), key1plc, key2plc; hex
   attest                                the running software, signed by the device
+  software list                         slots, what runs, the floor
+  software deliver PACKAGE              judges it, announces it, sends the blocks that the device lacks; again after any break
+  software activate PACKAGE [--no-confirm]  puts it on trial, waits for the list that names it, confirms it
+  software confirm [PACKAGE]            what is on trial stays
+  software rollback                     what ran before runs again
 
 who:  --as FOLDER      a party of a PKI folder: pki/operators/alice; with --desk also operators/alice
       --key PEM --chain PEM  the same from files; --anchor PEM, --crl PEM judge the answers (a PKI folder has them)
@@ -72,6 +77,7 @@ const words = {
     order: { type: "string" },
     out: { type: "string" },
     "dry-run": { type: "boolean" },
+    "no-confirm": { type: "boolean" },
     json: { type: "boolean" },
     verbose: { type: "boolean" },
     "passphrase-file": { type: "string" },

@@ -55,6 +55,32 @@ const help: Partial<Record<Code, string>> = {
     [Code.ProviderHeld]:
         "the device holds a provider's certificate; the present provider hands it over (plomb operator provider change)",
     [Code.StepOutOfOrder]: "this step was not prepared by the one before it: begin again",
+    [Code.PackageForm]: "this is no software package",
+    [Code.PackageSigner]:
+        "a signature that the package must carry is missing, or is by another: see plomb package inspect",
+    [Code.PackageSignature]: "a signature of the package does not hold: see plomb package verify",
+    [Code.PackageHash]: "what came is not what was announced, or the image is not the one that its manifest names",
+    [Code.SlotForm]: "the package, or the block, is longer or shorter than a slot takes",
+    [Code.SlotIdle]: "no package is announced: deliver it again",
+    [Code.SlotBlock]:
+        "the block is not the one announced: something on the way changed it, or another package was announced",
+    [Code.SlotState]: "the device's slots are not in the state for this: plomb operator software list",
+    [Code.SoftwareComponent]: "the software is for another kind of device, or not approved",
+    [Code.SoftwareHardware]: "the software is for another hardware model",
+    [Code.SoftwareRuntime]: "the software needs a newer runtime than the device has",
+    [Code.SoftwareVersion]: "the software is not newer than what runs",
+    [Code.SoftwareFloor]: "the version is below the floor: nothing so old runs any more",
+    [Code.SoftwareSelfTest]: "its self-test failed",
+    [Code.SoftwareUnconfirmed]: "nobody confirmed it within its trial",
+    [Code.SoftwareStarts]: "its trial began too often: the device lost power, or the software failed each time",
+    [Code.SoftwarePutBack]: "it was put back by command",
+    [Code.SoftwareNone]: "no software that may run is left",
+    [Code.FloorDamaged]: "the record of the floor is not the one that the secure element counts for",
+    [Code.ModuleImage]: "it is no image that the device can load",
+    [Code.ModuleUnsupported]: "it uses what modules may not use",
+    [Code.ModuleSteps]: "it ran longer than a module may",
+    [Code.ModuleMemory]: "it took more memory than a module may have",
+    [Code.ModuleThrew]: "it threw an exception",
     [Code.OutOfRange]: "a value is outside of what the device takes",
 }
 

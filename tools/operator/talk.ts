@@ -92,11 +92,16 @@ export class Talk {
         return this.judged(request, answer, await this.chainOf(target, true))
     }
 
+    /** Sends one request that needs no signature, and answers the Attention that came; undefined where none did. */
+    async ask(target: Buffer, request: Request): Promise<{ code: string; text: string } | undefined> {
+        const file = unsignedFile(target, randomBytes(8), [request])
+        return readAttention(readResponse(await this.options.reach.send(target.toString("hex"), file)))
+    }
+
     /** Brings octets in parts, for a command that names them. Throws an `ExchangeError` where one is refused. */
     async bring(target: Buffer, octets: Buffer): Promise<void> {
         for (const part of partsOf(octets)) {
-            const file = unsignedFile(target, randomBytes(8), [part])
-            const attention = readAttention(readResponse(await this.options.reach.send(target.toString("hex"), file)))
+            const attention = await this.ask(target, part)
             if (attention && attention.code !== "fd00")
                 throw new ExchangeError(
                     "refused",

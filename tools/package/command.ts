@@ -1,15 +1,13 @@
-import { existsSync, readFileSync } from "node:fs"
-import { join } from "node:path"
+import { readFileSync } from "node:fs"
 import { readArgs, UsageError } from "../cli/usage.ts"
-import { readCertificates } from "../pki/certificates.ts"
 import { createFile, PkiError, replaceFile } from "../pki/files.ts"
 import { HssKey } from "../pki/hss.ts"
-import { openKey } from "../pki/keys.ts"
 import { readPassphrase } from "../pki/passphrase.ts"
 import { compile } from "../vm/compile.ts"
 import { type Anchors, anchorsOf, judgePackage, nameOfKey, readCertificate, readLists } from "./judge.ts"
 import { versionNumber, versionText } from "./manifest.ts"
 import { Package } from "./package.ts"
+import { approve, countersign, hssFolder } from "./steps.ts"
 
 export const help = `plomb package create (--source FILE.ts | --image FILE.devs) --component meter|muc --name NAME --version 1.2.3
                      --hardware MODEL [--approval NUMBER] [--floor 1.0.0] [--runtime 2.16.0] [--non-metrological] --out FILE
@@ -117,14 +115,9 @@ async function addSignatures(args: string[], by: "institute" | "manufacturer"): 
         throw new PkiError(`${file} is not approved: the institute signs before the manufacturer`)
     if (values.source !== undefined && !same(await imageOf(values.source, undefined), before.image))
         throw new PkiError(`${values.source} compiles to another image than the one in ${file}: nothing was signed`)
-    const signer = join(pki, by === "institute" ? "institute-approval" : "manufacturer")
+    // First: without an HSS key nothing is signed at all.
     const hss = HssKey.open(hssFolder(pki, by), secret)
-    const [certificate] = readCertificates(join(signer, "cert.pem"))
-    const key = openKey(join(signer, "key.pem"), secret)
-    const der = new Uint8Array(certificate.rawData)
-    const keyId = new Uint8Array(await certificate.publicKey.getKeyIdentifier())
-    const half = before.signEs256(key, { der, keyId }, by === "institute")
-    const signed = await half.signHss(hss.publicKey, message => hss.sign(message))
+    const signed = await (by === "institute" ? approve : countersign)(before, pki, secret)
     replaceFile(file, signed.octets())
     const { left, of } = hss.remaining()
     console.log(`${file}: ${describe(signed)}, ${by === "institute" ? "approved and signed" : "signed"} by the ${by}`)
@@ -220,14 +213,6 @@ function keys(args: string[]): number {
     if (values.json) console.log(JSON.stringify(found, undefined, 1))
     else for (const { by, left, of } of found) console.log(`${by}: ${left} of ${of} HSS signatures left`)
     return 0
-}
-
-function hssFolder(pki: string, by: "institute" | "manufacturer"): string {
-    const folder = join(pki, by === "institute" ? "institute-root" : "manufacturer", "hss")
-    if (existsSync(folder)) return folder
-    throw new PkiError(
-        `the ${by} has no HSS key: plomb pki init DIR --hss H10/W4, or plomb pki renew PARTY --hss H10/W4`,
-    )
 }
 
 /** Whose signatures a package carries, by their keys' names; none is proved by that. */

@@ -8,14 +8,18 @@ import { requestText } from "./command-words.ts"
 import { verifyBoth } from "./curves.ts"
 import { DerDamage } from "./der.ts"
 import { type Finding, Findings, type Verdict } from "./findings.ts"
-import { type Judgement, nowOf } from "./item.ts"
+import { type Judgement, judgeKnown, type KnownSoftware, nowOf } from "./item.ts"
 import { commandingRoles, meterRole, mucRole, roleName, roleOf } from "./role.ts"
 import { readSmlFile, type SmlFile } from "./sml-file.ts"
 import { SmlDamage } from "./sml-tlv.ts"
+import { readSoftware, versionName } from "./software.ts"
 import { nameOf } from "./statement.ts"
 
 const commandClause = "signed command, version 1"
 const answerClause = "signed answer, version 1"
+const attestationName = "8181c7f060ff"
+const identificationName = "8181c78206ff"
+const checksumName = "0100605a0201"
 /** Longest validity of a command. */
 const longestSeconds = 86_400
 
@@ -198,6 +202,27 @@ export function judgeTime(findings: Findings, answer: SignedAnswer, receivedAt: 
     )
 }
 
+/** What an attestation among the answers says of the software; undefined where there is none. */
+function attestationIn(outcomes: Outcome[]): (KnownSoftware & { reading: Record<string, string> }) | undefined {
+    const tree = outcomes.find(each => each.tree?.name === attestationName)?.tree
+    if (!tree) return undefined
+    const image = tree.children.find(each => each.name === checksumName)?.value.toString("hex")
+    const identification = tree.children.find(each => each.name === identificationName)?.value.toString("utf8")
+    const reading: Record<string, string> = {
+        "fixed part": `${(identification ?? "unknown").replace(/[^\p{L}\p{N} .,:_+-]/gu, "?")}, SHA-256 ${image ?? "?"}`,
+    }
+    const state = readSoftware(tree)
+    if (!state) return { image, reading }
+    const { running, checksum, slots, floor } = state
+    reading.module = running === "none" ? "none measures" : `${state.identification}, SHA-256 ${checksum}`
+    slots.forEach(({ state: name, version, reason }, i) => {
+        const text = version > 0 ? ` ${versionName(version)}` : ""
+        reading[`slot ${i + 1}`] = `${name}${text}${reason > 0 ? `, E${reason}` : ""}`
+    })
+    reading.floor = versionName(floor)
+    return { image, module: running === "none" ? undefined : checksum, reading }
+}
+
 /** What became of a request, for a person. */
 export function outcomeText(outcome: Outcome | undefined): string {
     if (!outcome) return "not answered"
@@ -272,6 +297,8 @@ export function judgeAct(
         const outcome = outcomes.length === requests.length ? outcomes[i] : byId(request.transactionId)
         return `${requestText(request)}: ${outcomeText(outcome)}`
     })
+    const attested = guarded(findings, "attestation", answerClause, () => attestationIn(outcomes))
+    if (attested && judgement.known) judgeKnown(findings, judgement.known, "attestation", attested)
     const id = answer?.serverId.toString("hex").toUpperCase() ?? "unknown"
     const kind = answer?.serverId.length === 7 ? "MUC" : "meter"
     const name = nameOf(findings, false)
@@ -287,6 +314,7 @@ export function judgeAct(
     acts.forEach((text, i) => {
         reading[`request ${i + 1}`] = text
     })
+    if (attested) Object.assign(reading, attested.reading)
     const proof = answer && {
         sml: evidence.sml,
         chain: evidence.chain,

@@ -7,11 +7,13 @@ import { keyFromText, type PublicKey } from "./curves.ts"
 import { DerDamage } from "./der.ts"
 import { extract } from "./extract.ts"
 import { judge, maxInputOctets } from "./judge.ts"
+import { knownOf } from "./known.ts"
 import { judgeSeries } from "./linkage.ts"
 import { judgeLogSeries } from "./logbook-series.ts"
 import { isProof, seriesText, verdictJson, verdictText } from "./text.ts"
 
 export const help = `plomb verify FILE... [--anchor PEM]... [--at TIME] [--key HEX|PEM] [--extract DIR] [--json]
+             [--package FILE] [--image FILE]
 
 Judges stored readings offline and says, check by check, what is proved, what fails and what is not shown.
 FILE is an evidence file (*.evidence.json; a reading, or a signed command and what the device answered), a
@@ -25,6 +27,8 @@ a removed, repeated or exchanged one shows by its number.
                  the reading's own time and the day of receipt. What has expired since does no harm, and is told
   --key KEY      judge by this bare key (hex X|Y or SubjectPublicKeyInfo, or a PEM file) instead of a chain:
                  a weaker verdict under its own name, as whose key it is rests on you
+  --package FILE the software package whose module should measure: compared with what a signed list or an attestation says
+  --image FILE   the build of the fixed part that should run, as plomb build made it (.plomb/build/NAME/bytecode.devs)
   --extract DIR  write reading.sml, signed.bin, signature.der, key.pem, chain.pem for other tools:
                  openssl dgst -sha256 -verify key.pem -signature signature.der signed.bin
   --json         the findings for machines
@@ -79,6 +83,8 @@ export async function run(args: string[]): Promise<number> {
             anchor: { type: "string", multiple: true },
             key: { type: "string" },
             extract: { type: "string" },
+            package: { type: "string" },
+            image: { type: "string" },
             json: { type: "boolean" },
         },
     })
@@ -89,6 +95,7 @@ export async function run(args: string[]): Promise<number> {
         anchors: anchorsOf(values.anchor ?? []),
         key: values.key === undefined ? undefined : keyOf(values.key),
         atSeconds: values.at === undefined ? undefined : Math.floor(Date.parse(values.at) / 1000),
+        known: knownOf(values.package, values.image),
     }
     const inputs = positionals.map(path => ({ path, octets: readInput(path) }))
     const verdicts = inputs.flatMap(({ path, octets }) => judge(path, octets, judgement))

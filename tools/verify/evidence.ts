@@ -10,7 +10,7 @@ import { listOf, octetsOf, SmlDamage } from "./sml-tlv.ts"
 import { nameOf, statementOf } from "./statement.ts"
 
 const crcClause = "SML 1.04 transport v1, CRC-16/X.25"
-const listClause = "PLOMB-SL/1"
+const listClause = "PLOMB-SL"
 
 function hexWord(crc: number): string {
     return crc.toString(16).padStart(4, "0")

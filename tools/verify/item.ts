@@ -3,9 +3,17 @@ import type { Evidence } from "../evidence/format.ts"
 import { isoOf, judgeChain, judgeSince } from "./chain.ts"
 import { type PublicKey, verifyBoth } from "./curves.ts"
 import type { Findings, Link } from "./findings.ts"
-import { deviations, entryOf, numberOf, obis, profileIds, type SignedItem, textOctets } from "./signed-list.ts"
+import { deviations, entryOf, numberOf, obis, profileOf, type SignedItem, textOctets } from "./signed-list.ts"
 import type { SmlFile } from "./sml-file.ts"
 import { intOf } from "./sml-tlv.ts"
+
+/** What the person knows of the software that should run. */
+export interface KnownSoftware {
+    /** Checksum of the fixed part, hex. */
+    image?: string
+    /** SHA-256 of the module's image, hex. */
+    module?: string
+}
 
 /** By what a reading is judged. */
 export interface Judgement {
@@ -13,6 +21,8 @@ export interface Judgement {
     anchors: string[]
     /** A key the person vouches for, instead of a chain: the weaker verdict. */
     key?: PublicKey
+    /** The software that should run. */
+    known?: KnownSoftware
     /** UTC seconds: judge certificates and revocation as of this moment. */
     atSeconds?: number
     /** The verifier's clock, UTC seconds; the present moment by default. It decides nothing but what is said of the time since. */
@@ -24,7 +34,7 @@ export function nowOf({ nowSeconds }: Judgement): number {
     return nowSeconds ?? Math.floor(Date.now() / 1000)
 }
 
-const listClause = "PLOMB-SL/1"
+const listClause = "PLOMB-SL"
 const skewSeconds = 300
 
 /** 0.1 Wh as Wh, exactly. */
@@ -38,6 +48,7 @@ function judgeStatus(findings: Findings, word: bigint, place: string): void {
         [1, "the terminal cover or seal is open"],
         [2, "the measuring front end has a fault"],
         [4, "the meter is not calibrated"],
+        [7, "no metrological software measures"],
     ]
     const set = bits.filter(([bit]) => (word >> BigInt(bit)) & 1n).map(([, text]) => text)
     findings.check(
@@ -48,6 +59,38 @@ function judgeStatus(findings: Findings, word: bigint, place: string): void {
         "sealed, calibrated, no fault",
         set.join("; ") || `status word ${word.toString(16).padStart(8, "0")}`,
     )
+}
+
+/** The module that a list names; undefined for a list of the former profile. */
+function judgeModule(
+    findings: Findings,
+    payload: Buffer,
+    item: SignedItem,
+    place: string,
+): { name: string; checksum: string } | undefined {
+    const checksum = textOctets(payload, item, obis.moduleChecksum)
+    if (!entryOf(item, obis.module) || !checksum) return undefined
+    const name = (textOctets(payload, item, obis.module) ?? Buffer.alloc(0))
+        .toString("utf8")
+        .replace(/[^\p{L}\p{N} .,:_+-]/gu, "?")
+        .slice(0, 80)
+    const [clause, expected] = [`${listClause}; MID annex I 7.6`, "name and checksum of the module that measures"]
+    if (name && checksum.some(each => each !== 0))
+        findings.proved("metrological module", clause, place, expected, `${name}, SHA-256 ${checksum.toString("hex")}`)
+    else findings.missing("metrological module", clause, place, expected, name ? "no checksum" : "none measures")
+    return { name, checksum: checksum.toString("hex") }
+}
+
+/** Compares what a device says of its software with what the person knows. */
+export function judgeKnown(findings: Findings, known: KnownSoftware, place: string, said: KnownSoftware): void {
+    for (const [part, what] of [
+        ["image", "fixed part is the build you named"],
+        ["module", "module is that of the package you named"],
+    ] as const) {
+        const wanted = known[part]
+        if (wanted !== undefined)
+            findings.check(said[part] === wanted, what, "MID annex I 7.6", place, wanted, said[part] ?? "not told")
+    }
 }
 
 /** Judges one signed list or profile row inside a file whose frame was judged already. */
@@ -62,7 +105,7 @@ export function judgeItem(
     const place = `message ${item.messageNumber}`
     const at = (offset: number) => `${place}, file offset ${file.fileOffset(offset)}`
     const serverId = item.serverId.toString("hex")
-    const wanted = profileIds[item.kind]
+    const wanted = profileOf(item)
     const profile = textOctets(payload, item, obis.profile)
         ?.toString("latin1")
         .replace(/[^ -~]/g, "?")
@@ -205,6 +248,13 @@ export function judgeItem(
             )
     }
 
+    const module = item.kind === "list" ? judgeModule(findings, payload, item, place) : undefined
+    if (item.kind === "list" && judgement.known)
+        judgeKnown(findings, judgement.known, place, {
+            image: textOctets(payload, item, obis.checksum)?.toString("hex"),
+            module: module?.checksum,
+        })
+
     if (!signed) findings.unprove(before)
 
     const pagination = numberOf(payload, item, obis.pagination)
@@ -218,6 +268,8 @@ export function judgeItem(
         [obis.drawn, "1-0:1.8.0"],
         [obis.drawn1, "1-0:1.8.1"],
         [obis.drawn2, "1-0:1.8.2"],
+        [obis.drawn3, "1-0:1.8.3"],
+        [obis.drawn4, "1-0:1.8.4"],
         [obis.fedIn, "1-0:2.8.0"],
     ]) {
         const value = numberOf(payload, item, code)
@@ -228,6 +280,10 @@ export function judgeItem(
         const tenths = intOf(payload, power, "power")
         const size = tenths < 0n ? -tenths : tenths
         reading["1-0:16.7.0"] = `${tenths < 0n ? "-" : ""}${size / 10n}.${size % 10n} W`
+    }
+    if (module) {
+        reading.module = module.name
+        reading["module SHA-256"] = module.checksum
     }
     if (word !== undefined) reading.status = word.toString(16).padStart(8, "0")
     if (pagination === undefined || index === undefined || drawn === undefined || fedIn === undefined || !previous)

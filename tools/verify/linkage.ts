@@ -1,6 +1,6 @@
 import { type Finding, Findings, type Link, type Verdict } from "./findings.ts"
 
-const clause = "PLOMB-SL/1, pagination and previous hash"
+const clause = "PLOMB-SL, pagination and previous hash"
 
 /** What several readings of one meter say together. */
 export interface Series {
@@ -54,7 +54,7 @@ function judgePair(findings: Findings, before: Member, after: Member): void {
     findings.check(
         b.secondsIndex >= a.secondsIndex,
         "seconds index never goes back",
-        "PLOMB-SL/1, seconds index",
+        "PLOMB-SL, seconds index",
         place,
         `${a.secondsIndex} or more`,
         `${b.secondsIndex}`,

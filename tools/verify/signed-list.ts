@@ -61,9 +61,14 @@ export const obis = {
     checksum: "0100605a0201",
     keyProtection: "8181c7f004ff",
     previousHash: "8181c7f005ff",
+    drawn3: "0100010803ff",
+    drawn4: "0100010804ff",
+    module: "8181c7f006ff",
+    moduleChecksum: "8181c7f007ff",
 }
 
-const listRows: Row[] = [
+/** PLOMB-SL/1, which knew neither tariffs 3 and 4 nor modules. */
+const formerRows: Row[] = [
     [obis.profile, "profile identifier", "octets", 10],
     [obis.pagination, "pagination", "uint", 4],
     [obis.secondsIndex, "seconds index", "uint", 4],
@@ -80,6 +85,22 @@ const listRows: Row[] = [
     [obis.previousHash, "hash of the previous signed list", "octets", 32],
 ]
 
+const listRows: Row[] = formerRows.flatMap(row => {
+    if (row[0] === obis.drawn2)
+        return [
+            row,
+            [obis.drawn3, "1-0:1.8.3 energy drawn, tariff 3", "uint", 8, 30, -1],
+            [obis.drawn4, "1-0:1.8.4 energy drawn, tariff 4", "uint", 8, 30, -1],
+        ] satisfies Row[]
+    if (row[0] === obis.checksum)
+        return [
+            row,
+            [obis.module, "identification of the metrological module", "octets", 0],
+            [obis.moduleChecksum, "checksum of the metrological module", "octets", 32],
+        ] satisfies Row[]
+    return [row]
+})
+
 const periodRows: Row[] = [
     [obis.profile, "profile identifier", "octets", 10, 255, 0],
     [obis.pagination, "pagination", "uint", 4, 255, 0],
@@ -91,8 +112,14 @@ const periodRows: Row[] = [
     [obis.previousHash, "hash of the previous signed list", "octets", 32, 255, 0],
 ]
 
-/** The names of the profile's two kinds and what they must say of themselves. */
-export const profileIds = { list: "PLOMB-SL/1", "profile row": "PLOMB-SP/1" }
+const formerList = "PLOMB-SL/1"
+const presentList = "PLOMB-SL/2"
+
+/** The profile that an item is to be judged by, and so must name: a list may be of the former one. */
+export function profileOf(item: SignedItem): string {
+    if (item.kind === "profile row") return "PLOMB-SP/1"
+    return item.entries.length <= formerRows.length ? formerList : presentList
+}
 
 /** Hex of an OBIS code in the usual form A-B:C.D.E*F. */
 export function obisText(hexCode: string): string {
@@ -121,7 +148,8 @@ function readEntry(payload: Buffer, node: SmlNode, kind: SignedItem["kind"]): En
     const own = kind === "list" ? [items[2], items[6]] : [items[4]]
     const more = own.some(each => each.type !== "absent")
     const entry: Entry = { obis: name.toString("hex"), node, value, more }
-    if (value.type === "absent") throw new SmlDamage(value.start, "a value", "nothing")
+    // An empty octet string and no value are the same octet; of a module it says that none measures.
+    if (value.type === "absent" && entry.obis !== obis.module) throw new SmlDamage(value.start, "a value", "nothing")
     if (unit.type !== "absent") entry.unit = Number(uintOf(payload, unit, "unit", 1))
     if (scaler.type !== "absent") entry.scaler = Number(intOf(payload, scaler, "scaler", 1))
     if (kind === "list" && items[1].type !== "absent") entry.status = items[1]
@@ -188,11 +216,11 @@ export function textOctets(payload: Buffer, item: SignedItem, code: string): Buf
     return value?.type === "octets" ? octetsOf(payload, value, code) : undefined
 }
 
-/** Everything in which the item departs from PLOMB-SL/1 or PLOMB-SP/1, field by field. */
+/** Everything in which the item departs from its profile (`profileOf`), field by field. */
 export function deviations(payload: Buffer, item: SignedItem): Deviation[] {
     const found: Deviation[] = []
     const { entries, kind } = item
-    const rows = kind === "list" ? listRows : periodRows
+    const rows = kind !== "list" ? periodRows : profileOf(item) === formerList ? formerRows : listRows
     const say = (at: number, what: string, expected: string, came: string) => found.push({ at, what, expected, came })
     rows.forEach(([code, name, type, width, unit, scaler], i) => {
         const entry = entries[i]
@@ -204,7 +232,8 @@ export function deviations(payload: Buffer, item: SignedItem): Deviation[] {
         }
         const octets = entry.value.end - entry.value.valueStart
         // Integers at full nominal width: a shortened one is another device's habit.
-        if (entry.value.type !== type || (width && octets !== width))
+        const none = code === obis.module && entry.value.type === "absent"
+        if ((entry.value.type !== type && !none) || (width && octets !== width))
             say(
                 entry.value.start,
                 `${what} ${name}`,
