@@ -89,7 +89,7 @@ export async function run(args: string[]): Promise<number> {
         writeFileSync(page, protocolPage(protocol))
         say(`meter ${protocol.serverId}, protected by: ${protocol.keyProtection}`)
         say(
-            `it runs ${protocol.software.identification}, SHA-256 ${protocol.software.checksum.slice(0, 16)}…, and has signed that`,
+            `it runs ${protocol.software.identification}, checksum ${protocol.software.checksum.slice(0, 16)}…, and has signed that`,
         )
         say(`public key ${fingerprint(protocol.publicKey)}; to print: ${page}`)
 
