@@ -10,6 +10,7 @@ export const help = `plomb perf [GROUP...] [--json]
 Measures, each figure beside its peer (in the same run) and its mark. Groups, all of them by default:
 
   p256     ECDSA P-256 in the VM beside a schoolbook version: steps, ms, code
+  lms      HSS/LMS verification in the VM beside ECDSA: steps, ms, modelled Pico
   sml      reading and writing SML in the VM; in Node beside open-sml and libsml
   reading  boot to the first signed reading, what one costs, modelled times of a board with the element
   tls      handshakes and records in the VM, beside Node and OpenSSL; a MUC's with the element, modelled on boards
@@ -23,6 +24,7 @@ depend on the machine, milliseconds do: CPU time, medians, after warming up. Mar
 
 const groups: Record<string, () => Promise<Section>> = {
     p256: async () => (await import("./p256.ts")).p256Section(),
+    lms: async () => (await import("./lms.ts")).lmsSection(),
     sml: async () => (await import("./sml.ts")).smlSection(),
     reading: async () => (await import("./reading.ts")).readingSection(),
     tls: async () => (await import("./tls.ts")).tlsSection(),

@@ -15,6 +15,12 @@ export const marks = {
     verifySteps: { value: 3_430_000, from: notes },
     signMs: { value: 17.5, from: notes },
     verifyMs: { value: 80, from: notes },
+    lmsW4Steps: { value: 22_000, from: notes },
+    lmsW4Ms: { value: 1.2, from: notes },
+    lmsW4Pico: { value: 81, from: notes },
+    lmsW8Steps: { value: 120_000, from: notes },
+    lmsW8Ms: { value: 8, from: notes },
+    lmsW8Pico: { value: 570, from: notes },
     p256Code: { value: 12_300, from: notes },
     p256Tables: { value: 4096, from: notes },
     /** A telegram a second with most of the time left: half a second of a Pico at 2.5 us a step. */

@@ -19,7 +19,7 @@ const schoolbook = "schoolbook P-256: 13 bits x 20 limbs, array loops"
 const rounds = 3
 const signatures = 11
 /** Seconds a step on a Pico: this code is soft doubles, which cost more than the mean step. */
-const picoStep = 3.1 / 755_000
+export const picoStep = 3.1 / 755_000
 
 /** Octets of bytecode of the functions that come from these files of firmware/core. */
 export function codeOctets(image: Image, files: string[]): number {
@@ -36,7 +36,7 @@ export function codeOctets(image: Image, files: string[]): number {
 }
 
 /** Milliseconds of each request but the first, which warms up. */
-async function timed(image: Image, requests: Uint8Array[]): Promise<number[]> {
+export async function timed(image: Image, requests: Uint8Array[]): Promise<number[]> {
     const ends: number[] = []
     await runCases(image, requests, {
         onCase: (_, outcome) => {
