@@ -1,4 +1,5 @@
 import { beforeEach, describe, expect, it } from "vitest"
+import { HdlcReceiver, hdlcAddress, hdlcFrame } from "../../firmware/core/hdlc"
 import { IecReceiver } from "../../firmware/core/iec62056"
 import { SmlReceiver } from "../../firmware/core/sml-receive"
 import { writeFile } from "../../firmware/core/sml-transport"
@@ -183,4 +184,23 @@ describe("meters that send unasked", () => {
             expect(telegrams).toEqual([text, text])
         },
     )
+
+    it("reads DLMS push frames, several in a row, and goes on behind one cut off", () => {
+        const { port } = uart()
+        const controls: number[] = []
+        const receiver = new HdlcReceiver(2048, frame => controls.push(frame.octets.length))
+        const listener = new PushListener(port, receiver, 150, false)
+        listener.open(2400, 1)
+        const meter = wire.tap({ format: { baud: 2400, dataBits: 8, parity: "even", stopBits: 1 } })
+        const frame = hdlcFrame(hdlcAddress(16, 0, 1), hdlcAddress(1, 0, 1), 0x13, Buffer.alloc(120, 0x0f), false)
+        const send = (octets: Buffer) => {
+            meter.send(octets)
+            wait(() => listener.poll(), 2500, 20)
+        }
+        send(Buffer.concat([frame, frame]))
+        expect(controls).toEqual([frame.length - 2, frame.length - 2])
+        send(frame.subarray(0, 60))
+        send(frame)
+        expect(controls.length).toBe(3)
+    })
 })
