@@ -58,12 +58,13 @@ test("the field image on an empty board says that it is not calibrated, in its l
 }, 120_000)
 
 test("the field image has none of the code that makes a meter", async () => {
-    const names = async (image: string) =>
-        (await ensureBuilt(image, "vm")).image.debug.functions.map((each: { name: string }) => each.name)
-    const makers = ["CalibrationServer", "CalibrationBench", "produceIdentity", "makeKey", "certify", "seal"]
-    expect(await names("meter_calibration")).toEqual(expect.arrayContaining(makers))
-    const field = await names("meter")
-    expect(makers.filter(name => field.includes(name))).toEqual([])
+    const sources = async (image: string) =>
+        (await ensureBuilt(image, "vm")).image.debug.sources.map(({ path }: { path: string }) => path)
+    const makers = ["firmware/meter/calibration.ts", "firmware/meter/calibration-service.ts"]
+    expect(await sources("meter_calibration")).toEqual(expect.arrayContaining(makers))
+    const field: string[] = await sources("meter")
+    expect(field).toContain("firmware/meter/main.ts")
+    expect(field.filter(path => makers.includes(path) || path.includes("@devicescript/server"))).toEqual([])
 })
 
 test("the calibration image on a sealed meter says so, and neither tells nor changes, signs nor counts anything", async () => {
