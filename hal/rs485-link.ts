@@ -228,8 +228,10 @@ export class SmlLine {
     }
 
     private keep(file: Buffer): void {
+        // Nobody may be waiting: together they are no longer than one and a half files.
+        const most = 4 * file.length > this.receiver.capacity ? 1 : mostFiles
         this.files.push(file)
-        if (this.files.length > mostFiles) {
+        while (this.files.length > most) {
             this.files.shift()
             ++this.unread
         }

@@ -9,8 +9,10 @@ const open = 2
 /** Octets handed to the runtime at once: an ESP32 queues 50 such pieces, and a Pico W's lwIP has 4 KB in all. */
 const pieceLength = 1024
 
-/** Octets that may wait to be received: whoever sends more unasked loses the connection, not the board its heap. */
+/** Octets of heap that may wait to be received: whoever sends more unasked loses the connection, not the board its heap. */
 const mostWaiting = 8192
+/** What a piece takes beside its octets, which may be one. */
+const pieceCost = 32
 
 /** How long a full send queue may stay full. */
 const stuckMs = 10000
@@ -24,7 +26,7 @@ export class NetUplink implements Uplink {
     private state: number
     private reason: string
     private arrived: Buffer[]
-    /** Octets in `arrived`. */
+    /** Heap that `arrived` takes, roughly. */
     private held: number
     private waiting: ds.Fiber
 
@@ -76,7 +78,7 @@ export class NetUplink implements Uplink {
         if (this.arrived.length === 0 && this.state === open) this.wait(timeoutMs)
         if (this.arrived.length > 0) {
             const octets = this.arrived.shift()
-            if (octets) this.held -= octets.length
+            if (octets) this.held -= octets.length + pieceCost
             return octets
         }
         return this.state === open ? undefined : null
@@ -109,7 +111,7 @@ export class NetUplink implements Uplink {
     private onEvent(event: string, arg: any): void {
         if (event === "open") this.state = open
         else if (event === "data") {
-            this.held += arg.length
+            this.held += arg.length + pieceCost
             if (this.held <= mostWaiting) this.arrived.push(arg)
             else this.close()
         } else {

@@ -20,8 +20,8 @@ import { Role, readRole } from "./x509-role"
 export interface CommandTrust {
     /** Certificates held that command themselves or certify those who do; what is revoked is left out. */
     hold(): Certificate[]
-    /** Revocation lists held. */
-    crls(): Crl[]
+    /** Revocation lists held of the issuers of these certificates: of all lists there are, no more than that is needed at once. */
+    crls(chain: Certificate[]): Crl[]
     /** UTC, 0 = not trusted. */
     utcSeconds(): number
     /** Another number whenever certificates or lists have changed: judgements made before are made anew. */
@@ -76,7 +76,7 @@ const mostMessages = 11
 /** Longest validity of a command, seconds. */
 const longest = 86400
 /** Signers whose certificates are remembered. */
-const remembered = 3
+const remembered = 2
 
 /** Roles that a certificate of institute, calibrationAuthority, manufacturer, securityManagement may certify as signers, as bits. */
 const certifies = hex`0003 0080 0000 03F0`
@@ -254,7 +254,7 @@ export class Gate {
                 chain: judged.chain,
                 anchors: held,
                 atSeconds: judged.from,
-                crls: trust.crls(),
+                crls: trust.crls(judged.chain),
                 crlMayBeStale: true,
                 keyUsage: digitalSignature,
             })

@@ -24,8 +24,8 @@ export const QUIRK_FILL = 32
 /** The file does not begin with Open or end with Close, or mixes requests with responses. */
 export const QUIRK_ORDER = 64
 
-/** Most messages read from one file. */
-const MAX_MESSAGES = 64
+/** Most messages read from one file: an answer to as many requests as are answered in one has no more. */
+const MAX_MESSAGES = 40
 /** Deepest nesting of lists inside a message body. */
 const MAX_DEPTH = 16
 

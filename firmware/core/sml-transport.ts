@@ -1,6 +1,5 @@
 import { CRC_BAD, crc16, crcKind } from "./crc16"
 import { Code, fail } from "./errors"
-import { cut } from "./octets"
 
 /** SML transport protocol version 1: start, payload with doubled escapes, fill octets, end with CRC. */
 
@@ -62,28 +61,32 @@ export function undouble(file: Buffer): Buffer {
     const length = file.length
     if (length < 2 * SML_FRAME || file.getAt(0, "i32") !== SAME_1B || file.getAt(4, "i32") !== SAME_01)
         fail(Code.SmlEscape, 0, "start of an SML file", length + " octets")
-    let payload = file
-    let from = SML_FRAME
-    let done = 0
+    // Counted first, so that one copy is made and no more: files may have a good part of a heap.
+    let doubled = 0
+    let at = SML_FRAME
     while (true) {
-        const at = findEscape(file, from, length)
-        if (at === length - SML_FRAME) {
-            if (done === 0) return file
-            const shorter = cut(payload, 0, done + length - from)
-            shorter.blitAt(done, file, from, length - from)
-            return shorter
-        }
+        at = findEscape(file, at, length)
+        if (at === length - SML_FRAME) break
         if (at < 0) fail(Code.SmlEnd, length, "the end of an SML file", "none")
         if (file.getAt(at + 4, "i32") !== SAME_1B) fail(Code.SmlEscape, at, "doubled escape", "another")
-        if (done === 0) {
-            payload = Buffer.alloc(length)
-            done = SML_FRAME
-            payload.blitAt(0, file, 0, SML_FRAME)
-        }
-        payload.blitAt(done, file, from, at + 4 - from)
-        done += at + 4 - from
-        from = at + SML_FRAME
+        ++doubled
+        at += SML_FRAME
     }
+    if (doubled === 0) return file
+    const single = Buffer.alloc(length - 4 * doubled)
+    let from = 0
+    let done = 0
+    at = SML_FRAME
+    while (doubled > 0) {
+        at = findEscape(file, at, length) + 4
+        single.blitAt(done, file, from, at - from)
+        done += at - from
+        at += 4
+        from = at
+        --doubled
+    }
+    single.blitAt(done, file, from, length - from)
+    return single
 }
 
 /** An SML file in transport version 1: start, the messages with every run of four 1B doubled, fill, end with CRC. */

@@ -19,14 +19,21 @@ export const SML_SIGNED = 0x50
 export const SML_UNSIGNED = 0x60
 export const SML_LIST_TYPE = 0x70
 
-/** Grows by doubling; strict encoding only: full nominal widths, smallest type-length fields, no empty lists. */
+/**
+ * Grows by half of what it has: with twice as much an answer of 2 KB would want 4 KB in one piece, which a heap in pieces may not have.
+ * Strict encoding only: full nominal widths, smallest type-length fields, no empty lists.
+ */
 class Writer {
-    octets = Buffer.alloc(128)
+    octets: Buffer
     at = 0
+
+    constructor(size: number) {
+        this.octets = Buffer.alloc(size)
+    }
 
     room(count: number): void {
         let size = this.octets.length
-        while (this.at + count > size) size *= 2
+        while (this.at + count > size) size += size >> 1
         if (size > this.octets.length) {
             const larger = Buffer.alloc(size)
             larger.blitAt(0, this.octets, 0, this.at)
@@ -146,7 +153,7 @@ class Writer {
 export function writeElements(tag: number, first: number, values: SmlValue[]): Buffer {
     platform().yieldNow()
     const body = smlBodyAt(tag)
-    const writer = new Writer()
+    const writer = new Writer(128)
     if (body < 0 || first + values.length > smlBodies[body]) fail(Code.SmlValue, -1, "elements of " + tag, "too many")
     writer.elements(smlBodies, body + 1 + first, 1, values)
     return cut(writer.octets, 0, writer.at)
@@ -154,7 +161,8 @@ export function writeElements(tag: number, first: number, values: SmlValue[]): B
 
 /** One SML message around the octets of its body's elements: abortOnError 0, CRC-16/X.25. `group` 0 to 255. */
 export function wrapMessage(transactionId: Buffer, group: number, tag: number, elements: Buffer): Buffer {
-    const writer = new Writer()
+    // All that comes around the elements has 29 octets at most.
+    const writer = new Writer(elements.length + transactionId.length + 32)
     const body = smlBodyAt(tag)
     writer.head(0x70, 6)
     writer.element(0, transactionId)

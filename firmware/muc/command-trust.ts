@@ -1,5 +1,5 @@
 import type { CommandTrust } from "../core/command"
-import { type Crl, parseCrl } from "../core/crl"
+import type { Crl } from "../core/crl"
 import { PlombError } from "../core/errors"
 import type { LogClock } from "../core/logbook"
 import { platform } from "../core/platform"
@@ -26,9 +26,8 @@ export class MucCommandTrust implements CommandTrust, LogClock {
         return held
     }
 
-    crls(): Crl[] {
-        const lists = this.holdings.lists
-        return lists.all().map(held => parseCrl(lists.der(held)))
+    crls(chain: Certificate[]): Crl[] {
+        return this.holdings.crlsOf(chain)
     }
 
     utcSeconds(): number {

@@ -19,7 +19,7 @@ import { MucCommandTrust } from "./command-trust"
 import type { Holdings } from "./holdings"
 import type { Identity } from "./identity"
 import type { KeyRing } from "./keys"
-import { accessAt, logbookAt, logbookEntries, signersAt, TrustSlot } from "./layout"
+import { accessAt, broughtAt, logbookAt, logbookEntries, signersAt, TrustSlot } from "./layout"
 import type { MeterList } from "./meters"
 import { proveList, proveProvider } from "./proof"
 
@@ -33,6 +33,7 @@ const anyone = 254
 const rows = hex`
     8201 FE FF 00 // identification
     8810 FF 02 01 // time: a signed answer tells it
+    F010 FE FF 00 // its certificates, by which its signed answers are judged
     F020 FE FF 00 // inventory
     F021 FF FE 00 // certificates and lists
     F042 09 09 02 // label
@@ -48,10 +49,8 @@ const rows = hex`
 `
 const ROW = 5
 
-/** Certificates and lists that come in parts: CERT_SM, the CA's certificate, a list. */
-const areaSize = 3000
-/** Octets of logbook entries in one answer. */
-const mostEntries = 28
+/** Logbook entries in one answer. */
+const mostEntries = 16
 
 /** What the MUC does when it is told to, each thing for those who may (README.md). */
 export class Functions {
@@ -63,7 +62,6 @@ export class Functions {
     meters: MeterList | undefined
     /** Called when there is something to be fetched from the directory. */
     onProvider: () => void = () => {}
-    protected area: Buffer = hex``
 
     constructor(
         readonly store: Store,
@@ -160,6 +158,11 @@ export class Functions {
                 octetsLeaf(hex`8181c78206ff`, Buffer.from(machine.softwareIdentification)),
                 octetsLeaf(hex`0100605a0201`, machine.softwareChecksum),
             ])
+        } else if (which === 0x10) {
+            for (let slot = TrustSlot.Muc; slot <= TrustSlot.Manufacturer; ++slot) {
+                const der = this.holdings.trust.read(slot)
+                if (der) values.push(der)
+            }
         } else if (which === 0x20) {
             values = this.holdings.items()
             const keys = this.keys.items()
@@ -220,17 +223,14 @@ export class Functions {
 
     /** A part of certificates and lists (firmware/meter/README.md): they count when an order names them. */
     private bring(part: Buffer): void {
-        const at = uintBE(part, 1, 2)
-        if (at === 0) this.area = Buffer.alloc(areaSize)
-        if (at + part.length - 3 > this.area.length) fail(Code.OutOfRange, at, "" + areaSize, "more octets")
-        this.area.blitAt(at, part, 3, part.length - 3)
+        this.store.write(broughtAt + uintBE(part, 1, 2), cut(part, 3, part.length - 3))
     }
 
     private changeProvider(value: Buffer, enter: (detail: Buffer) => void): void {
         const holdings = this.holdings
         const length = uintBE(value, 0, 2)
         const listAt = length + uintBE(value, 2, 2)
-        const der = cut(this.area, 0, length)
+        const der = this.store.read(broughtAt, length)
         const digest = platform().sha256([der])
         if (!sameOctets(digest, cut(value, 4, 32)))
             fail(Code.BadArgument, -1, "the certificate that was brought", "another")
@@ -239,7 +239,10 @@ export class Functions {
         const role = readRole(next)
         const least = this.table.leastVersion(Role.securityManagement)
         if (!role || role.version < least) fail(Code.RoleVersionOld, -1, "version " + least, "an older one")
-        const crl = value.length > 36 ? proveList(cut(this.area, listAt, uintBE(value, 36, 2)), next, now) : undefined
+        const crl =
+            value.length > 36
+                ? proveList(this.store.read(broughtAt + listAt, uintBE(value, 36, 2)), next, now)
+                : undefined
         enter(digest)
         // First the list: of an issuer whom nobody knows yet it changes nothing.
         if (crl) {

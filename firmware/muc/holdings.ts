@@ -76,6 +76,18 @@ export class Holdings {
         return held ? parseCrl(this.lists.der(held)) : undefined
     }
 
+    /** The lists that tell of these certificates. Each may have 4 KB, so nobody asks for more than that. */
+    crlsOf(chain: Certificate[]): Crl[] {
+        const crls: Crl[] = []
+        for (let i = 0; i < chain.length; ++i) {
+            const issuer = chain[i].authorityKeyId
+            const own = chain[i].subjectKeyId
+            const crl = issuer && own && sameOctets(issuer, own) ? undefined : this.crlOf(issuer)
+            if (crl) crls.push(crl)
+        }
+        return crls
+    }
+
     /** Items of the inventory (`firmware/core/inventory.ts`): certificates, then lists. */
     items(): Buffer[] {
         const items: Buffer[] = []

@@ -40,7 +40,7 @@ export class KeyRing {
      * empty value removes it. Throws `BadArgument` for what does not fit its kind, `TooManyKeys`.
      */
     put(kind: number, address: Buffer, value: Buffer): void {
-        this.check(kind, address, value)
+        this.mustFit(kind, address, value)
         const record = Buffer.alloc(recordSize)
         record[0] = kind
         record[lengthAt] = value.length
@@ -62,7 +62,7 @@ export class KeyRing {
     }
 
     /** Throws `BadArgument` for what does not fit its kind. */
-    check(kind: number, address: Buffer, value: Buffer): void {
+    mustFit(kind: number, address: Buffer, value: Buffer): void {
         if (kind < Held.MBusKey || kind > Held.UserPassword) fail(Code.BadArgument, -1, "a kind of key", "" + kind)
         if (address.length !== (kind === Held.MBusKey ? addressSize : 0))
             fail(Code.BadArgument, -1, "the address of its kind", address.length + " octets")

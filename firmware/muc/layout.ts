@@ -54,3 +54,10 @@ export const signersEnd = 0x11000
 /** Logbook, a ring. */
 export const logbookAt = 0x11000
 export const logbookEntries = 250
+
+/**
+ * Certificates and lists that come in parts over the uplink: CERT_SM, the CA's certificate, a list. Octets that prove themselves when a
+ * command names them, so they may outlast a power cut; in the heap they would be its largest piece. From here to the end: the part
+ * itself refuses more than these 3 KB.
+ */
+export const broughtAt = 0x1f400

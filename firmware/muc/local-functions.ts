@@ -12,7 +12,7 @@ import { Role } from "../core/x509-role"
 import { TextRecord } from "./addresses"
 import { Functions, mustBeZero } from "./functions"
 import { Step } from "./identity"
-import { labelAt, TrustSlot } from "./layout"
+import { broughtAt, labelAt, TrustSlot } from "./layout"
 import { proveProvider, takeListOfHeld } from "./proof"
 
 /** Longest label of the place, octets. */
@@ -74,7 +74,7 @@ export class LocalFunctions extends Functions {
 
     /** What proves itself: 1 the first CERT_SM, where none is in force, 2 a list of an issuer held. */
     private take(order: Buffer): void {
-        const der = cut(this.area, 0, uintBE(order, 1, 2))
+        const der = this.store.read(broughtAt, uintBE(order, 1, 2))
         const now = this.clock.nowSeconds()
         const holdings = this.holdings
         if (order[0] === 2) takeListOfHeld(holdings, der, now)
@@ -102,7 +102,7 @@ export class LocalFunctions extends Functions {
         const keyAt = 2 + uintBE(plain, 1, 1)
         const address = cut(plain, 2, keyAt - 2)
         const key = cut(plain, keyAt, plain.length - keyAt)
-        this.keys.check(plain[0], address, key)
+        this.keys.mustFit(plain[0], address, key)
         enter(cut(plain, 0, keyAt))
         this.keys.put(plain[0], address, key)
     }

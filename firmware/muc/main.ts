@@ -50,7 +50,7 @@ export function start(machine: Machine): void {
     const identity = new Identity(fram, machine.deviceId)
     const custody = machine.custody
     if (identity.step() > Step.Installed) {
-        console.log("to be erased: muc_install goes on with it")
+        console.log("to be erased")
         return
     }
     const clock = new MucClock(rtc, identity)

@@ -1,5 +1,4 @@
 import { verifyChain } from "../core/chain"
-import type { Crl } from "../core/crl"
 import { Code, fail } from "../core/errors"
 import { cut, sameOctets } from "../core/octets"
 import { platform } from "../core/platform"
@@ -54,16 +53,11 @@ export class MucTrust implements PeerTrust {
     private judge(chain: Certificate[], now: number): number {
         const root = this.holdings.certificate(TrustSlot.CaRoot)
         if (!root) fail(Code.CertificateMissing, -1, "the CA root", "none")
-        const crls: Crl[] = []
+        const crls = this.holdings.crlsOf(chain)
         let until = root.notAfter
-        for (let i = 0; i < chain.length; ++i) {
-            if (sameOctets(chain[i].der, root.der)) continue
-            const crl = this.holdings.crlOf(chain[i].authorityKeyId)
-            if (crl) crls.push(crl)
-            until = Math.min(until, chain[i].notAfter)
-            // A stale list that is let pass says nothing about the time.
-            if (crl && crl.nextUpdate >= now) until = Math.min(until, crl.nextUpdate)
-        }
+        for (let i = 0; i < chain.length; ++i) until = Math.min(until, chain[i].notAfter)
+        // A stale list that is let pass says nothing about the time.
+        for (let i = 0; i < crls.length; ++i) if (crls[i].nextUpdate >= now) until = Math.min(until, crls[i].nextUpdate)
         const leaf = chain[0]
         verifyChain({
             chain,

@@ -2,6 +2,7 @@ import type { KeyAgreement, KeyCustody, Uplink } from "../../hal/ports"
 import type { Aead } from "../core/aead"
 import { ChaCha20Poly1305 } from "../core/chacha20poly1305"
 import { Code, fail, PlombError } from "../core/errors"
+import { cut } from "../core/octets"
 import { platform } from "../core/platform"
 import type { Certificate } from "../core/x509"
 import { TlsClient } from "../tls/client"
@@ -15,6 +16,10 @@ import { TrustSlot } from "./layout"
  * not know RFC 8449, is asked for fragments of 2,048 (RFC 6066).
  */
 const recordLimit = 2049
+/** Longest handshake message taken: two certificates of 1 KB, and the root with them. Whoever sends it has proved nothing yet. */
+const messageLimit = 4096
+/** Octets sealed at a time: an answer of 4 KB is not held three times over. */
+const pieceLength = 1024
 /** TLS_CHACHA20_POLY1305_SHA256: the one that costs least code and time here. With AES-GCM the image does not fit. */
 const chachaSuite: Suite = { id: 0x1303, keyLength: 32, cipher: chacha }
 
@@ -83,6 +88,7 @@ export class SecureUplink implements Uplink, PeerTrust {
             trust: this,
             sessions: this.sessions,
             recordLimit,
+            messageLimit,
         })
         this.agreement.prepare()
         this.transport.connect(host, port, timeoutMs)
@@ -106,8 +112,10 @@ export class SecureUplink implements Uplink, PeerTrust {
     send(octets: Buffer): void {
         const connection = this.connection
         if (!connection) fail(Code.LinkLost, -1, "an open connection", "none")
-        connection.write(octets)
-        this.flush(connection)
+        for (let at = 0; at < octets.length; at += pieceLength) {
+            connection.write(cut(octets, at, Math.min(pieceLength, octets.length - at)))
+            this.flush(connection)
+        }
     }
 
     receive(timeoutMs: number): Buffer | undefined | null {

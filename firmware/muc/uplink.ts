@@ -47,6 +47,15 @@ export function serveUplink(
     initialization: Initialization,
 ): void {
     const patience = new Patience()
+    const receiver = new SmlReceiver(
+        longestRequest,
+        false,
+        raw => {
+            const answer = routed(router, raw)
+            if (answer) uplink.send(answer)
+        },
+        () => {},
+    )
     while (true) {
         if (initialization.due()) initialization.run()
         const endpoint = endpointOf(addresses.get("uplink"))
@@ -58,7 +67,7 @@ export function serveUplink(
         try {
             uplink.connect(endpoint.host, endpoint.port, connectMs)
             console.log(where + (uplink.resumed() ? "resumed" : "open"))
-            console.log(where + serveConnection(uplink, router, initialization, patience))
+            console.log(where + serveConnection(uplink, receiver, initialization, patience))
         } catch (e: any) {
             if (!(e instanceof PlombError)) throw e
             console.log(where + e.message)
@@ -74,28 +83,22 @@ export function serveUplink(
 /** Serves a connection until it ends, and says why it did. */
 function serveConnection(
     uplink: SecureUplink,
-    router: Router,
+    receiver: SmlReceiver,
     initialization: Initialization,
     patience: Patience,
 ): string {
-    const receiver = new SmlReceiver(
-        longestRequest,
-        false,
-        raw => {
-            const answer = routed(router, raw)
-            if (answer) uplink.send(answer)
-        },
-        () => {},
-    )
+    // What the peer before has begun is not the next one's.
+    receiver.inside = false
+    receiver.drop(receiver.fill)
     let heardAt = uplink.heardAt
     while (true) {
         const octets = uplink.receive(receiveMs)
-        if (octets === null) return "closed by the head-end"
+        if (octets === null) return "closed"
         if (octets) {
             patience.heard(uplink.heardAt - heardAt)
             heardAt = uplink.heardAt
             receiver.feed(octets)
-            if (uplink.outdated()) return "closed: another provider"
+            if (uplink.outdated()) return "another provider"
         } else if (platform().millis() - uplink.heardAt > patience.silenceMs) {
             patience.bear(2 * patience.silenceMs)
             return "silent: connecting anew"

@@ -1,3 +1,4 @@
+import { Code, fail } from "../../firmware/core/errors"
 import type { Store } from "../../firmware/core/store"
 
 /** Power went. */
@@ -17,12 +18,12 @@ export class MemoryStore implements Store {
     }
 
     read(address: number, length: number): Buffer {
-        if (!(address >= 0 && address + length <= this.size)) throw new Error("read outside the store")
+        if (!(address >= 0 && address + length <= this.size)) fail(Code.BadArgument)
         return Buffer.from(this.cells.subarray(address, address + length))
     }
 
     write(address: number, data: Buffer): void {
-        if (!(address >= 0 && address + data.length <= this.size)) throw new Error("write outside the store")
+        if (!(address >= 0 && address + data.length <= this.size)) fail(Code.BadArgument)
         for (let i = 0; i < data.length; ++i) {
             if (this.cutAfter-- <= 0) throw new Cut()
             this.cells[address + i] = data[i]

@@ -75,6 +75,23 @@ describe("SML over a half duplex line", () => {
         expect(arrive(Buffer.concat([Buffer.from("1b1b00", "hex"), answer]))).toEqual([answer])
     })
 
+    it("keeps of files that nobody takes no more than one and a half of the longest", () => {
+        const long = writeFile([Buffer.alloc(4000, 0x77)])
+        const later = (files: Buffer[]) => {
+            for (const octet of Buffer.concat(files)) {
+                port.rx.push(octet)
+                time.advance(1)
+                if (port.rx.length === 20) (line as any).listen()
+            }
+            ;(line as any).listen()
+        }
+        later([long, long, long, answer])
+        expect([line.poll(), line.poll(), line.poll()]).toEqual([long, answer, undefined])
+        expect(line.unread).toBe(2)
+        later([answer, answer, long])
+        expect([line.poll(), line.poll()]).toEqual([long, undefined])
+    })
+
     it("says while a file is arriving", () => {
         expect(line.receiving()).toBe(false)
         arrive(answer.subarray(0, 100))

@@ -200,6 +200,17 @@ function agreement() {
     return { prepare: () => {}, begin: () => Buffer.alloc(64, 1), agree: () => Buffer.alloc(32, 3) }
 }
 
+/** {kind, length of address, address, key}, sealed for what `agreement` agrees on. */
+function sealed(plain: Buffer): Buffer {
+    const mine = randomBytes(64)
+    const made = Buffer.from(
+        hkdfSync("sha256", Buffer.alloc(32, 3), Buffer.concat([Buffer.alloc(64, 1), mine]), "plomb sealed key", 44),
+    )
+    const cipher = createCipheriv("chacha20-poly1305", made.subarray(0, 32), made.subarray(32), { authTagLength: 16 })
+    cipher.setAAD(mucId, { plaintextLength: plain.length })
+    return Buffer.concat([mine, cipher.update(plain), cipher.final(), cipher.getAuthTag()])
+}
+
 function outcomes(raw: Buffer): string[] {
     const { file } = readResponse(raw)
     return file.messages.slice(1, -1).flatMap(({ tag, body }) => {
@@ -315,11 +326,44 @@ describe("a MUC's own functions", () => {
         expect(head.readUInt32BE(0)).toBe(40)
         expect(entries.map(each => each.readUInt32BE(0))).toEqual(Array.from({ length: 11 }, (_, i) => 30 + i))
         expect(createHash("sha256").update(entries[10]).digest()).toEqual(head.subarray(8, 40))
-        expect(read(0).length).toBeGreaterThan(20)
+        expect(read(0).length).toBe(17)
         const seen = (number: number) => Buffer.concat([u16(0), u16(number)])
         expect(muc.tell(parties.provider, logbookResetPath, seen(39))).toBe(codeText(Code.LogbookNotSeen))
         expect(muc.tell(parties.provider, logbookResetPath, seen(40))).toBe("done")
         expect(read(0)[0].readUInt32BE(0)).toBe(1)
+    })
+
+    it("enters no command of somebody who has the right and says it in a wrong form: its signed answer tells him", () => {
+        const ff = Buffer.of(0xff)
+        for (const [by, path] of [
+            [parties.operator, addressesPath],
+            [parties.provider, accessPath],
+            [parties.provider, changeProviderPath],
+            [parties.manufacturer, deleteProviderPath],
+        ] as const)
+            expect(muc.tell(by, path, ff)).toMatch(/^E/)
+        expect(muc.events()).toEqual([])
+        expect(muc.tell(parties.dataCollection, addressesPath, ff)).toBe(codeText(Code.FunctionDenied))
+        expect(muc.events()).toEqual([Event.refused])
+    })
+
+    it("keeps what is brought to it out of its heap, and no more of it than there is room for", () => {
+        const part = (at: number, length: number) =>
+            muc.ask(
+                unsigned(
+                    setParameter(
+                        certificatesPath,
+                        Buffer.concat([Buffer.of(0), u16(at), Buffer.alloc(length, 7)]),
+                        mucId,
+                    ),
+                    mucId,
+                ),
+            )
+        expect(part(2372, 700)).toEqual(["done"])
+        const before = Buffer.from(muc.store.cells)
+        expect(part(2373, 700)).toEqual([codeText(Code.BadArgument)])
+        expect(part(0xffff, 700)).toEqual([codeText(Code.BadArgument)])
+        expect(muc.store.cells).toEqual(before)
     })
 
     it("sets no time, takes no key and erases nothing over the uplink", () => {
@@ -433,23 +477,14 @@ describe("at the device, with the image for installation", () => {
 
     it("takes a symmetric key that is sealed for it, and tells no value of it", () => {
         const muc = new Muc(fresh(), LocalFunctions)
-        const offered = Buffer.alloc(64, 1)
-        const mine = randomBytes(64)
         const key = randomBytes(32)
         const seal = (plain: Buffer) => {
             muc.ask(command(parties.provider, [get(keysPath)]))
-            const made = Buffer.from(
-                hkdfSync("sha256", Buffer.alloc(32, 3), Buffer.concat([offered, mine]), "plomb sealed key", 44),
-            )
-            const cipher = createCipheriv("chacha20-poly1305", made.subarray(0, 32), made.subarray(32), {
-                authTagLength: 16,
-            })
-            cipher.setAAD(mucId, { plaintextLength: plain.length })
-            return Buffer.concat([mine, cipher.update(plain), cipher.final(), cipher.getAuthTag()])
+            return sealed(plain)
         }
-        const sealed = seal(Buffer.concat([Buffer.of(Held.UserKey, 0), key]))
-        expect(muc.tell(parties.operator, keysPath, sealed)).toBe(codeText(Code.FunctionDenied))
-        expect(muc.tell(parties.provider, keysPath, sealed)).toBe("done")
+        const one = seal(Buffer.concat([Buffer.of(Held.UserKey, 0), key]))
+        expect(muc.tell(parties.operator, keysPath, one)).toBe(codeText(Code.FunctionDenied))
+        expect(muc.tell(parties.provider, keysPath, one)).toBe("done")
         expect(muc.keys.holds(Held.UserKey)).toBe(true)
         expect(muc.store.cells.includes(key)).toBe(true)
         const altered = seal(Buffer.concat([Buffer.of(Held.UserKey, 0), randomBytes(32)]))
@@ -499,6 +534,7 @@ function cutEverywhere(
     prepare: (muc: Muc) => void,
     change: (muc: Muc) => string,
     state: (muc: Muc) => string,
+    again?: (muc: Muc) => void,
 ) {
     const before = state(new Muc(copyOf(start), kind))
     const whole = copyOf(start)
@@ -516,8 +552,13 @@ function cutEverywhere(
         store.cutAfter = cut
         expect(() => change(muc)).toThrow(Cut)
         store.cutAfter = Number.POSITIVE_INFINITY
-        const found = state(new Muc(store, kind))
-        expect([before, after], `cut after ${cut} octets`).toContain(found)
+        const next = new Muc(store, kind)
+        expect([before, after], `cut after ${cut} octets`).toContain(state(next))
+        if (again) {
+            again(next)
+            expect(change(next)).toBe("done")
+            expect(state(new Muc(store, kind))).toBe(after)
+        }
     }
     return octets
 }
@@ -525,6 +566,30 @@ function cutEverywhere(
 describe("power that goes at any octet", () => {
     const everything = (muc: Muc) =>
         [muc.provider(), muc.functions.table.version(), muc.addresses.text.get(), muc.identity.step()].join(" ")
+
+    it.each([
+        ["a new symmetric key, or none", Held.UserKey],
+        ["the old symmetric key or the new one", Held.DisplayKey],
+    ])(
+        "leaves %s, and nothing between",
+        (_, of) => {
+            const key = randomBytes(32)
+            const inForce = (muc: Muc) => {
+                const rings = Array.from({ length: 3 }, (_, i) => (muc.keys as any).load(i) as Buffer)
+                return rings.map(record => `${record[0]} ${record.toString("hex", 10, 42)}`).join(" ")
+            }
+            const octets = cutEverywhere(
+                fresh(),
+                LocalFunctions,
+                muc => muc.ask(command(parties.provider, [get(keysPath)])),
+                muc => muc.tell(parties.provider, keysPath, sealed(Buffer.concat([Buffer.of(of, 0), key]))),
+                inForce,
+                muc => muc.ask(command(parties.provider, [get(keysPath)])),
+            )
+            console.log(`symmetric key: ${octets} cuts`)
+        },
+        240_000,
+    )
 
     it("leaves the old addresses or the new ones", () => {
         const octets = cutEverywhere(

@@ -147,3 +147,30 @@ console.log(b === null, came > 4000, came <= 8192)`,
     )
     expect(log).toEqual(["true true true", "end"])
 })
+
+test("a peer that sends octet by octet what nobody takes loses the connection before it has the heap", async () => {
+    const port = await listen(async socket => {
+        socket.on("error", () => {})
+        socket.setNoDelay(true)
+        for (let i = 0; i < 2000 && !socket.destroyed; ++i) {
+            socket.write(Buffer.of(i))
+            await new Promise(resolve => setImmediate(resolve))
+        }
+    })
+    const log = await run(
+        port,
+        `up.connect("127.0.0.1", port, 5000)
+await sleep(4000)
+let came = 0
+let b = up.receive(1000)
+while (b) {
+    came += b.length
+    b = up.receive(1000)
+}
+console.log(b === null, came)`,
+    )
+    expect(log).toHaveLength(2)
+    const [lost, came] = log[0].split(" ")
+    expect(lost).toBe("true")
+    expect(Number(came)).toBeLessThan(2000)
+})

@@ -15,10 +15,16 @@ export class Conversation {
 
     /**
      * Sends a command and answers what follows the code in its report. Throws `RefusedError` for a code, `LinkError`. Jacdac
-     * promises no delivery: what is not answered in time is asked again, and no command minds being repeated.
+     * promises no delivery: what is not answered in time is asked again, and no command minds being repeated, but for what is sent `once`.
      */
-    async command(name: string, command: number, payload: Uint8Array = Buffer.alloc(0)): Promise<Buffer> {
-        const report = await this.ask(command, payload, this.slow.includes(name) ? 20_000 : 4000)
+    async command(
+        name: string,
+        command: number,
+        payload: Uint8Array = Buffer.alloc(0),
+        { once = false } = {},
+    ): Promise<Buffer> {
+        const most = once ? 1 : attempts
+        const report = await this.ask(command, payload, this.slow.includes(name) ? 20_000 : 4000, most)
         if (report.length < 4)
             throw new LinkError(`the answer to "${name}" has ${report.length} octets, expected 4 or more`)
         const result = report.readUInt32LE(0)
@@ -28,11 +34,16 @@ export class Conversation {
 
     /** Writes a whole certificate into a slot, by the service's commands "put" and "close". */
     async putCertificate(put: number, close: number, slot: number, der: Uint8Array): Promise<void> {
-        for (let offset = 0; offset < der.length; offset += partSize) {
-            const head = Buffer.from([offset & 0xff, offset >> 8, slot])
-            await this.command("put", put, Buffer.concat([head, der.subarray(offset, offset + partSize)]))
-        }
+        await this.putParts(put, slot, der)
         await this.command("close", close, Buffer.from([der.length & 0xff, der.length >> 8, slot]))
+    }
+
+    /** Writes octets into a slot in parts; what they are a later command says. */
+    async putParts(put: number, slot: number, octets: Uint8Array): Promise<void> {
+        for (let offset = 0; offset < octets.length; offset += partSize) {
+            const head = Buffer.from([offset & 0xff, offset >> 8, slot])
+            await this.command("put", put, Buffer.concat([head, octets.subarray(offset, offset + partSize)]))
+        }
     }
 
     /** Fetches the `length` octets that the last command prepared. */
@@ -48,7 +59,7 @@ export class Conversation {
         return Buffer.concat(parts)
     }
 
-    private async ask(command: number, payload: Uint8Array, timeoutMs: number): Promise<Buffer> {
+    private async ask(command: number, payload: Uint8Array, timeoutMs: number, most: number): Promise<Buffer> {
         for (let attempt = 1; ; ++attempt)
             try {
                 const report = await this.call(command, payload, timeoutMs)
@@ -56,7 +67,7 @@ export class Conversation {
                 if (attempt > 1) await new Promise(resolve => setTimeout(resolve, 300))
                 return report
             } catch (error) {
-                if (attempt === attempts || !(error instanceof LinkError)) throw error
+                if (attempt === most || !(error instanceof LinkError)) throw error
             }
     }
 }

@@ -3,7 +3,15 @@ import { mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { LOAD_PROFILE } from "../../firmware/core/signed-list.ts"
-import { closeReq, getListReq, getProcParameterReq, openReq } from "../../firmware/core/sml-messages.ts"
+import {
+    attentionRes,
+    closeReq,
+    closeRes,
+    getListReq,
+    getProcParameterReq,
+    openReq,
+    openRes,
+} from "../../firmware/core/sml-messages.ts"
 import {
     activeMetersPath,
     certificateChainPath,
@@ -17,15 +25,21 @@ import { type SmlValue, writeMessage } from "../../firmware/core/sml-write.ts"
 import { serverIdOf } from "../calibrate/station.ts"
 import { layOutDesk } from "../desk/calibrated.ts"
 import { Desk } from "../desk/desk.ts"
+import { LineOperator } from "../desk/line-operator.ts"
 import { LineProbe } from "../desk/line-probe.ts"
 import { UplinkPeer } from "../desk/uplink-peer.ts"
-import { listRequest, metersRequest } from "../headend/requests.ts"
+import { metersRequest } from "../headend/requests.ts"
 import type { Board } from "../vm/board.ts"
+import { attentionsOf, itemsOf } from "./ledger.ts"
 import { type Outcome, randomFrom } from "./outcome.ts"
 
 const serial = 4713
 /** Octets of heap that may come and go with what is under way: the last piece of the uplink is one of 1 KB. */
 const heapPlay = 1600
+/** Longest file that a MUC takes from its line. */
+const longestOnLine = 4096
+/** After so many requests the line and the uplink are made trouble at together. */
+const besetEach = 25
 /** Longest answer either of them may give. */
 const longestAnswer = 8192
 
@@ -52,12 +66,36 @@ async function bombard(folder: string, count: number, seed: number): Promise<Out
     const onLog = (board: string, line: string) => {
         if (/^!|panic|unhandled|memory/i.test(line)) failures.push(`${board}: ${line}`)
     }
-    const desk = await Desk.open({ serials: [serial], state: join(folder, "state"), clock: "virtual", onLog })
+    const desk = await Desk.open({
+        serials: [serial],
+        state: join(folder, "state"),
+        clock: "virtual",
+        startMs: Date.now(),
+        onLog,
+    })
     const { world } = desk
     const probe = new LineProbe(world, desk.wire)
     const id = Buffer.from(serverIdOf(serial), "hex")
+    const operator = new LineOperator(world, join(folder, "pki"), id)
     const uplink = new UplinkPeer(join(folder, "pki"))
     await uplink.listen()
+    /** The longest files of somebody on the line while the MUC shakes hands anew, and while it carries a long answer of its meter. */
+    let crowded = 0
+    const beset = async () => {
+        const crowd = () => {
+            for (let n = 0; n < 3; ++n)
+                probe.send(crowded++ % 2 === 0 ? responses(id) : hostile(random, id, longestOnLine))
+        }
+        const { port } = uplink
+        await uplink.close()
+        crowd()
+        await uplink.listen(port)
+        await world.runUntil(() => uplink.connected() || !desk.muc!.board.powered, 130_000).catch(() => {})
+        await world.runFor(20_000)
+        uplink.ask(operator.profile(Buffer.from("beset"), 0, 0xffffffff))
+        crowd()
+        await world.runFor(30_000)
+    }
     try {
         await desk.start()
         await desk.startMuc({ uplink: `127.0.0.1:${uplink.port}` })
@@ -66,6 +104,11 @@ async function bombard(folder: string, count: number, seed: number): Promise<Out
         await world.runUntil(() => muc.log.some(line => line.includes("found 1")) && uplink.connected(), 60_000)
         const alive = (board: Board) => board.powered
         await world.runFor(1000)
+        // The first signed command of an operator fills caches that stay.
+        await world.runUntil(() => muc.log.filter(line => line.includes("delivery to")).length >= 3, 60_000)
+        const early = await probe.ask(operator.list(Buffer.from("early")), 8000)
+        if (!early || itemsOf(early).length !== 1) failures.push("no list at the beginning")
+        await beset()
         const heaps = [meter, muc].map(board => [board.heap()?.free ?? 0])
         let answers = 0
         let longest = 0
@@ -94,11 +137,18 @@ async function bombard(folder: string, count: number, seed: number): Promise<Out
             if (longest > longestAnswer) failures.push(`an answer of ${longest} octets to ${what.toString("hex")}`)
             if (!alive(meter) || !alive(muc))
                 failures.push(`${alive(meter) ? "MUC" : "meter"} ended by case ${i}: ${what.toString("hex")}`)
+            else if (i % besetEach === besetEach - 1) {
+                await beset()
+                if (!alive(meter) || !alive(muc))
+                    failures.push(`${alive(meter) ? "MUC" : "meter"} ended, beset after case ${i}`)
+            }
         }
         if (failures.length === 0) {
             await world.runFor(40_000)
             await world.runUntil(() => uplink.connected(), 130_000)
-            if (!(await probe.ask(listRequest(Buffer.from("end"), id)))) failures.push("the meter answers no more")
+            const last = await probe.ask(operator.list(Buffer.from("end")))
+            if (!last) failures.push("the meter answers no more")
+            else if (itemsOf(last).length !== 1) failures.push(`no list at the end, but ${attentionsOf(last)}`)
             uplink.ask(metersRequest(Buffer.from("end")))
             await world.runUntil(() => uplink.files.length > 0, 30_000)
             await world.runFor(3000)
@@ -144,6 +194,15 @@ function repeated(path: Buffer, target: Buffer | undefined, longest: number): Bu
     const one = path === LOAD_PROFILE ? writeMessage(id, 0, 0x0400, values) : getProcParameterReq(id, undefined, [path])
     const count = Math.floor((longest - open.length - close.length - 19) / one.length)
     return writeFile([open, ...Array.from({ length: count }, () => one), close])
+}
+
+/** A file of responses of a meter, as many and as long as the MUC takes, with doubled escapes in it. */
+function responses(id: Buffer): Buffer {
+    const request = Buffer.from([1])
+    const messages = [openRes(request, undefined, request, id, undefined)]
+    for (let length = 200; length < longestOnLine - 110 && messages.length < 39; length += 110)
+        messages.push(attentionRes(request, id, 0xfd00, "\x1b".repeat(40)))
+    return writeFile([...messages, closeRes(request)])
 }
 
 /** Octets for the wire: a file of many requests, of any requests, a damaged one, or noise. */

@@ -26,7 +26,9 @@ export interface HeldKey {
     address: string
 }
 
-const slow = ["close", "make_key", "certify", "deliver", "put_key", "held", "install"]
+const slow = ["close", "make_key", "certify", "deliver", "put_key", "held", "install", "order"]
+/** In the place of a slot: a command for `order`. */
+const orderSlot = 17
 
 /** The installation service of one MUC, a method a command. Throws `RefusedError` or `LinkError`. */
 export class MucUnderInstallation {
@@ -88,6 +90,17 @@ export class MucUnderInstallation {
         for (let at = 0; at < octets.length; at += 1 + octets[at])
             keys.push({ kind: octets[at + 1], address: octets.toString("hex", at + 3, at + 1 + octets[at]) })
         return keys
+    }
+
+    /**
+     * Hands it a file of requests as over an uplink (SML with its transport frame) and answers its response file; signed commands are done
+     * that are done at the device only. Sent once: whether a command without an answer was done, nobody knows.
+     */
+    async order(file: Uint8Array): Promise<Buffer> {
+        await this.muc.putParts(0x81, orderSlot, file)
+        const length = Buffer.of(file.length & 0xff, file.length >> 8)
+        const report = await this.muc.command("order", 0x8b, length, { once: true })
+        return this.muc.fetch(0x85, report.readUInt32LE(0))
     }
 
     async install(at: Date): Promise<void> {

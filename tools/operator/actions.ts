@@ -5,7 +5,16 @@ import { UsageError } from "../cli/usage.ts"
 import { kind } from "../commission/secrets.ts"
 import { readSoftware } from "../verify/software.ts"
 import { change, functionByName, raise, roleByName, show } from "./access.ts"
-import { certificateAt, changeProvider, erase, removeProvider, rollover, writeEraseOrder } from "./changes.ts"
+import {
+    bringByHand,
+    certificateAt,
+    changeProvider,
+    erase,
+    listBeside,
+    removeProvider,
+    rollover,
+    writeEraseOrder,
+} from "./changes.ts"
 import { logbook, sayEntry } from "./logbooks.ts"
 import type { Reach } from "./reach.ts"
 import { get, list, profile, type Request, set, word } from "./requests.ts"
@@ -146,7 +155,8 @@ const actions: Record<string, (rest: string[], words: Words) => Action> = {
                 const { pki } = session.party
                 const root = ca ?? (pki && join(pki, "ca-root"))
                 if (root === undefined) throw new UsageError("--ca PEM: the CA that certified the next provider")
-                await changeProvider(session, certificateAt(next, "--to", pki), certificateAt(root, "--ca"))
+                const list = session.target.length === 7 ? listBeside(next, pki) : undefined
+                await changeProvider(session, certificateAt(next, "--to", pki), certificateAt(root, "--ca"), list)
             },
         }
     },
@@ -193,6 +203,12 @@ const actions: Record<string, (rest: string[], words: Words) => Action> = {
         if ((which === "mbus") === (id.length === 0))
             throw new UsageError("keys mbus KEYFILE ID: the radio meter in hex; the others have none")
         return { run: session => putKey(session, of[which], id, key) }
+    },
+    bring: (rest, { ca }) => {
+        noMore(rest, 2, "bring certificate|list PEM")
+        const what = oneOf(rest[0], ["certificate", "list"], "bring")
+        const path = need(rest[1], "PEM, what is brought,")
+        return { run: session => bringByHand(session, what, path, ca) }
     },
     software: (rest, words) => {
         const step = oneOf(rest[0], ["list", "deliver", "activate", "confirm", "rollback"], "software")

@@ -42,12 +42,59 @@ export function certificateAt(path: string, option: string, pki?: string): Buffe
     throw new UsageError(`${option} ${path}: no certificate there`)
 }
 
-/** Hands a device over to another provider: its certificate and its CA's first, in parts, then the command that names them. */
-export async function changeProvider(session: Session, provider: Buffer, ca: Buffer): Promise<void> {
+/** DER of the revocation list that a party of a PKI folder issues; undefined where there is none. */
+export function listBeside(path: string, pki?: string): Buffer | undefined {
+    const place = [path, ...(pki ? [join(pki, path)] : [])].map(each => join(each, "crl.pem")).find(existsSync)
+    return place === undefined ? undefined : listIn(place)
+}
+
+function listIn(path: string): Buffer {
+    let text: string
+    try {
+        text = readFileSync(path, "latin1")
+    } catch (error) {
+        throw new UsageError(`${path} can not be read (${(error as NodeJS.ErrnoException).code})`)
+    }
+    const [first] = splitPem(text, "X509 CRL")
+    if (!first) throw new UsageError(`${path}: no revocation list in it`)
+    return derOfPem(first, "X509 CRL")
+}
+
+/**
+ * Brings what proves itself where no directory does: the first provider's certificate, or a revocation list; behind it the certificate of
+ * the CA (`ca`, else that of the signer's PKI), which meters do not hold.
+ */
+export async function bringByHand(
+    session: Session,
+    what: "certificate" | "list",
+    path: string,
+    ca?: string,
+): Promise<void> {
+    const { party, target } = session
+    const der = what === "list" ? listIn(path) : certificateAt(path, "bring certificate", party.pki)
+    const root = ca ?? (party.pki && join(party.pki, "ca-root"))
+    const issuer = target.length === 7 || root === undefined ? Buffer.alloc(0) : certificateAt(root, "--ca")
+    const order = Buffer.concat([Buffer.of(what === "list" ? 2 : 1), half(der.length), half(issuer.length)])
+    const text = what === "list" ? "a revocation list" : readCertificate(der).subjectText
+    session.say(
+        `Bringing ${deviceText(target)} ${text}, which proves itself; no right is asked for, and nothing is signed.`,
+    )
+    if (session.dry) return
+    await session.talk.bring(target, Buffer.concat([der, issuer]), order)
+    session.say("  It is kept.")
+}
+
+/**
+ * Hands a device over to another provider: its certificate and its CA's first, in parts, then the command that names them. A MUC takes the
+ * revocation `list` of the next provider with it: without a current one it speaks to nobody whom that has certified.
+ */
+export async function changeProvider(session: Session, provider: Buffer, ca: Buffer, list?: Buffer): Promise<void> {
     const { subjectText } = readCertificate(provider)
     session.say(`The next provider of ${deviceText(session.target)} is to be ${subjectText}.`)
-    if (!session.dry) await session.talk.bring(session.target, Buffer.concat([provider, ca]))
-    const value = Buffer.concat([half(provider.length), half(ca.length), sha256(provider)])
+    const brought = Buffer.concat([provider, ca, ...(list ? [list] : [])])
+    if (!session.dry) await session.talk.bring(session.target, brought)
+    const listLength = list ? [half(list.length)] : []
+    const value = Buffer.concat([half(provider.length), half(ca.length), sha256(provider), ...listLength])
     if (await session.tell([set(changeProviderPath, value)]))
         session.say(
             `  ${subjectText} is its provider now; whom ${session.party.certificates[0].subjectText} certified has no rights there any more.`,
@@ -91,7 +138,8 @@ export async function rollover(session: Session, step: "begin" | "give-up"): Pro
 export function writeEraseOrder(session: Session, out: string): void {
     const { party, target } = session
     const order = commandFor(party.signer, target, [set(erasePath, yes)], {
-        withCertificate: false,
+        // A meter holds that certificate and has no room for another; a MUC does not hold it.
+        withCertificate: target.length === 7,
         validSeconds: orderSeconds,
     })
     writeAtomically(out, order)
@@ -116,10 +164,14 @@ export async function erase(session: Session, path: string): Promise<void> {
         throw new UsageError(`the order is for ${deviceText(target)}, not for ${deviceText(session.target)}`)
     if (notAfter < Date.now() / 1000)
         throw new UsageError(`the order was good until ${isoOf(notAfter)}: have it made anew`)
-    // There is no room for the order beside a certificate: the device gets to know the signer first.
-    if (!session.dry && !(await session.tell([get(logbookPath, fromNumber(0xffffffff))], { quiet: true }))) return
-    if (await session.tell([set(erasePath, order)], { brief: true }))
-        session.say(
-            "  Its key, certificates and readings are gone. It is calibrated anew before it is used again (plomb calibrate).",
-        )
+    const muc = target.length === 7
+    // A meter has no room for the order beside a certificate: it gets to know the signer first.
+    if (!muc && !session.dry && !(await session.tell([get(logbookPath, fromNumber(0xffffffff))], { quiet: true })))
+        return
+    if (!(await session.tell([set(erasePath, order)], { brief: !muc }))) return
+    session.say(
+        muc
+            ? "  It is marked, and does nothing else any more. Take its power and give it again with muc_install on it: its key, certificates and secrets go, and it is a bare board (plomb commission muc)."
+            : "  Its key, certificates and readings are gone. It is calibrated anew before it is used again (plomb calibrate).",
+    )
 }

@@ -6,6 +6,7 @@ import { partyTls } from "../desk/parties.ts"
 import { readPassphrase } from "../pki/passphrase.ts"
 import { crlReader, type TlsSettings } from "../tls/settings.ts"
 import { actionOf, type Words } from "./actions.ts"
+import { atDevice } from "./at-device.ts"
 import { type Party, pkiAbove, readParty, trustOf } from "./party.ts"
 import { listening, onDesk, type Patience, type Reach, through } from "./reach.ts"
 import { deviceText, Session } from "./session.ts"
@@ -32,6 +33,7 @@ whom for what and what came of it.
   erase --order FILE                    a local operator carries it out
   addresses get|set [uplink=HOST:PORT]  of a MUC
   keys KIND KEYFILE [ID]                a symmetric key into a MUC, sealed: mbus (ID: the radio meter), key1plc, key2plc; hex
+  bring certificate|list PEM            the first provider's certificate, or a revocation list, where no directory brings them
   attest                                the running software, signed by the device
   software list                         slots, what runs, the floor
   software deliver PACKAGE              judges it, announces it, sends the blocks that the device lacks; again after any break
@@ -45,6 +47,9 @@ who:  --as FOLDER      a party of a PKI folder: pki/operators/alice; with --desk
 way:  --desk DIR       the desk of plomb demo --folder DIR: through its running head-end (DIR/control.sock), else meters and
                        MUC are powered in the VM for as long as this takes
       --through SOCKET a running plomb headend --control SOCKET, which carries what you sign
+      --at vm[:SERIAL]|serial:PORT  at the MUC itself, while its board runs the image muc_install: the way for what is done there
+                       only (set-time, parameter set label, keys, erase, bring); --state DIR: chips of a VM board
+                       (default DESK/state with --desk, else .plomb/state)
       --listen [HOST:]PORT  be the head-end yourself until the MUC calls; --tls PARTY, else the signer, is who answers it
                        (--ca PEM where it is of no PKI folder)
       --wait N, --answer N  longest wait for the device and for its answer, in seconds (default 60, 30)
@@ -70,6 +75,8 @@ const words = {
     desk: { type: "string" },
     through: { type: "string" },
     listen: { type: "string" },
+    at: { type: "string" },
+    state: { type: "string" },
     wait: { type: "string" },
     answer: { type: "string" },
     valid: { type: "string" },
@@ -113,10 +120,13 @@ export async function run(args: string[]): Promise<number> {
     const { values, positionals } = readArgs({ args, options: words, allowPositionals: true })
     const action = actionOf(positionals, values as Words)
     const dry = values["dry-run"] ?? false
-    const ways = [values.desk, values.through, values.listen].filter(each => each !== undefined)
+    const desk = values.at === undefined ? values.desk : undefined
+    const ways = [desk, values.at, values.through, values.listen].filter(each => each !== undefined)
     const sends = !action.local && !dry
     if (ways.length > 1 || (sends && ways.length === 0))
-        throw new UsageError("which way to the device? one of --desk DIR, --through SOCKET, --listen [HOST:]PORT")
+        throw new UsageError(
+            "which way to the device? one of --desk DIR, --at BOARD, --through SOCKET, --listen [HOST:]PORT",
+        )
     const target = values.target?.toLowerCase()
     if (target !== undefined && !/^([0-9a-f]{14}|[0-9a-f]{20})$/.test(target))
         throw new UsageError(
@@ -136,7 +146,10 @@ export async function run(args: string[]): Promise<number> {
     }
     const reach = sends ? await open() : undefined
     try {
-        const id = Buffer.from(target ?? (action.general ? "" : await onlyMeter(reach!, patience.waitMs)), "hex")
+        const id = Buffer.from(
+            target ?? (action.general ? "" : await onlyDevice(reach!, patience.waitMs, values.at !== undefined)),
+            "hex",
+        )
         const talk = reach && new Talk({ party, reach, ...trust, validSeconds })
         // The logbook's export says more than the evidence of each answer in it.
         const out = action.ownOut ? undefined : values.out
@@ -154,6 +167,10 @@ export async function run(args: string[]): Promise<number> {
     }
 
     async function open(): Promise<Reach> {
+        if (values.at !== undefined) {
+            const state = values.state ?? join(values.desk ?? ".plomb", "state")
+            return atDevice(values.at, state)
+        }
         if (values.desk !== undefined) return onDesk(values.desk, values.tls ?? "operator", patience)
         if (values.through !== undefined) return through(values.through, patience)
         const { host, port } = addressOf("--listen", values.listen)
@@ -164,10 +181,11 @@ export async function run(args: string[]): Promise<number> {
     }
 }
 
-/** The one meter that is reached; with several, whoever asks has to say which. */
-async function onlyMeter(reach: Reach, waitMs: number): Promise<string> {
+/** The one meter that is reached, or the MUC `atMuc`; with several, whoever asks has to say which. */
+async function onlyDevice(reach: Reach, waitMs: number, atMuc: boolean): Promise<string> {
     for (const until = Date.now() + waitMs; ; ) {
-        const { meters } = await reach.devices()
+        const { mucs, meters } = await reach.devices()
+        if (atMuc) return mucs[0]
         if (meters.length === 1) return meters[0]
         if (meters.length > 1) throw new UsageError(`which of these? --target ${meters.join(" or ")}`)
         if (Date.now() > until) throw new Error("no MUC that reaches a meter has called")

@@ -1,5 +1,5 @@
 import { createHash, randomBytes } from "node:crypto"
-import { certificateChainPath } from "../../firmware/core/sml-parameter.ts"
+import { certificateChainPath, certificatesPath } from "../../firmware/core/sml-parameter.ts"
 import { verifyAnswer } from "../authority/answer.ts"
 import type { CommandOptions, Signer } from "../authority/signer.ts"
 import type { Evidence } from "../evidence/format.ts"
@@ -14,7 +14,7 @@ import { readSmlFile } from "../verify/sml-file.ts"
 import type { Party } from "./party.ts"
 import type { Reach } from "./reach.ts"
 import { codeIn, refusalText } from "./refusals.ts"
-import { get, partsOf, type Request, unsignedFile } from "./requests.ts"
+import { get, partsOf, type Request, set, unsignedFile } from "./requests.ts"
 
 /** One request of a command, and what came of it. */
 export interface Done {
@@ -98,14 +98,19 @@ export class Talk {
         return readAttention(readResponse(await this.options.reach.send(target.toString("hex"), file)))
     }
 
-    /** Brings octets in parts, for a command that names them. Throws an `ExchangeError` where one is refused. */
-    async bring(target: Buffer, octets: Buffer): Promise<void> {
-        for (const part of partsOf(octets)) {
+    /**
+     * Brings octets in parts, for a command that names them, or with the `order` that says what they are. None of it is signed: it proves
+     * itself. Throws an `ExchangeError` where something is refused.
+     */
+    async bring(target: Buffer, octets: Buffer, order?: Buffer): Promise<void> {
+        const parts = partsOf(octets)
+        if (order) parts.push(set(certificatesPath, order))
+        for (const part of parts) {
             const attention = await this.ask(target, part)
             if (attention && attention.code !== "fd00")
                 throw new ExchangeError(
                     "refused",
-                    `a certificate's part was ${refusalText(attention.code, attention.text)}`,
+                    `${order ? "what was brought" : "a certificate's part"} was ${refusalText(attention.code, attention.text)}`,
                 )
         }
     }

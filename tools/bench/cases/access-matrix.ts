@@ -71,7 +71,8 @@ async function columnsOf(stage: Stage, component: Component): Promise<Column[]> 
     const past = new Date(stage.now().getTime() - 3 * 86_400_000)
     const expired = await stage.certify("operator", "the late one", { roleVersion: 2, days: 2, now: past })
     const revoked = await stage.certify("operator", "the revoked one", { roleVersion: 2 })
-    await stage.revoke(revoked, component)
+    const brought = await stage.revoke(revoked, component)
+    if (brought.code !== 0) throw new Error(`the ${component.name} does not take the list: ${brought.text}`)
     const old = await stage.certify("operator", "the old one")
     return [
         ...columns,

@@ -1,6 +1,7 @@
 import { Code } from "../../../firmware/core/errors.ts"
 import { closeReq, openReq, setProcParameterReq } from "../../../firmware/core/sml-messages.ts"
 import {
+    addressesPath,
     commandPath,
     labelPath,
     logbookPath,
@@ -51,8 +52,9 @@ class Siege {
         readonly target: Component,
     ) {}
 
-    /** What an operator may do, and what would show. */
+    /** What an operator may do from afar, and what would show: the label of a meter, an address of a MUC. */
     order(text: string) {
+        if (this.target.name === "MUC") return set(addressesPath, Buffer.from(`provider=${text}`))
         return set(labelPath, Buffer.from(text))
     }
 

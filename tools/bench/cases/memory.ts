@@ -10,8 +10,8 @@ const moving: Record<Component["name"], [from: number, to: number][]> = {
     ],
     // Logbook, certificates that are on their way (firmware/muc/layout.ts).
     MUC: [
-        [0x11000, 0x12000],
-        [0x18000, 0x20000],
+        [0x11000, 0x17000],
+        [0x1f400, 0x20000],
     ],
 }
 

@@ -44,6 +44,8 @@ const wrongForm = [
 /** One order for each function that a meter or a MUC has. */
 export function orders(stage: Stage, { name }: Component): Order[] {
     const at = Buffer.concat([Buffer.alloc(2), word(0)])
+    // What is done at a MUC only is refused from afar, to who has the right.
+    const here = name === "MUC" ? [Code.StepOutOfOrder] : 0
     const both: Order[] = [
         { fn: Fn.readSoftware, says: "has the software attested", request: get(attestationPath), after: 0 },
         { fn: Fn.readLogbook, says: "reads the logbook", request: get(logbookPath, at), after: 0 },
@@ -60,8 +62,8 @@ export function orders(stage: Stage, { name }: Component): Order[] {
             request: set(changeProviderPath, nothing),
             after: wrongForm,
         },
-        { fn: Fn.setTime, says: "sets the time", request: set(timePath, word(stage.seconds())), after: 0 },
-        { fn: Fn.setParameters, says: "sets the label", request: set(labelPath, Buffer.from("bench")), after: 0 },
+        { fn: Fn.setTime, says: "sets the time", request: set(timePath, word(stage.seconds())), after: here },
+        { fn: Fn.setParameters, says: "sets the label", request: set(labelPath, Buffer.from("bench")), after: here },
         { fn: Fn.erase, says: "erases", request: set(erasePath, nothing), after: wrongForm },
         {
             fn: Fn.deleteProvider,

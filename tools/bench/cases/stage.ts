@@ -2,7 +2,7 @@ import { createHash, X509Certificate } from "node:crypto"
 import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { certificatesPath } from "../../../firmware/core/sml-parameter.ts"
+import { certificatesPath, changeProviderPath } from "../../../firmware/core/sml-parameter.ts"
 import { Brought, bringValues, partValues } from "../../authority/bring.ts"
 import { Signer } from "../../authority/signer.ts"
 import { serverIdOf } from "../../calibrate/station.ts"
@@ -19,7 +19,7 @@ import { readPem } from "../../pki/pem.ts"
 import { revoke } from "../../pki/revoke.ts"
 import type { Board } from "../../vm/board.ts"
 import { type Came, readCame } from "./answer.ts"
-import { type Request, set, unsigned, word } from "./requests.ts"
+import { half, type Request, set, unsigned, word } from "./requests.ts"
 
 /** A device on the stage: how it is addressed, what proves its answers, and its memories. */
 export interface Component {
@@ -253,8 +253,20 @@ export class Stage {
         return this.bringList(to, issuer)
     }
 
-    /** Brings the newest list of an issuer. */
-    bringList(to: Component, issuer: string): Promise<Came> {
+    /**
+     * Brings the newest list of an issuer. A MUC takes lists from its directory, and there is none here, or that of a provider with the
+     * provider's certificate, on the order of the one in force; here both are the same.
+     */
+    async bringList(to: Component, issuer: string): Promise<Came> {
+        if (to.name === "MUC") {
+            const provider = this.person(issuer)
+            const list = this.list(issuer)
+            const der = provider.signer.certificate
+            const brought = await this.bring(to, der, list)
+            if (brought.code !== 0) return brought
+            const value = Buffer.concat([half(der.length), half(0), sha256(der), half(list.length)])
+            return this.tell(provider, to, [set(changeProviderPath, value)])
+        }
         return this.bring(to, this.list(issuer), issuer === "ca-root" ? this.der("ca-root") : undefined, "list")
     }
 
