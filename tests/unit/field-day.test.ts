@@ -51,7 +51,7 @@ class Bus {
                 telegrams: () => [meterContent(secondary, Math.floor(self.ms / 1000) + meter)],
             }
         })
-        this.line = new MbusLine(wire, clock, baud, slaves)
+        this.line = new MbusLine(wire, baud, slaves)
     }
     install() {
         installPlatform({ ...nodePlatform, millis: () => this.ms, sleepMs: ms => this.wait(ms) })

@@ -32,7 +32,7 @@ function bus(slaves: MbusSlaveOptions[], { echo = false, baud = 2400 } = {}) {
     part.start()
     const master = new MbusMaster(part.port(0), baud)
     master.open()
-    return { line: new MbusLine(wire, time, baud, slaves), master, model, wire }
+    return { line: new MbusLine(wire, baud, slaves), master, model, wire }
 }
 
 function meter(primary: number, number = 10_000_000 + primary, more: Partial<MbusSlaveOptions> = {}): MbusSlaveOptions {

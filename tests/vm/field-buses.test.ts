@@ -37,7 +37,7 @@ beforeAll(async () => {
     for (const part of [...parts, memory]) bus.attach(part)
     const wires = [0, 1, 2, 3].map(() => new Rs485Wire({ clock: world }))
     for (const [i, wire] of wires.entries()) parts[i >> 1].channels[i & 1].connect(wire, { echo: i < 2 })
-    new MbusLine(wires[0], world, 2400, [meter(7, 12345678), meter(8, 4712, 3), meter(9, 1), meter(9, 2)])
+    new MbusLine(wires[0], 2400, [meter(7, 12345678), meter(8, 4712, 3), meter(9, 1), meter(9, 2)])
     new IecMeter(wires[1], { address: "1", identification: "ABC5meter", data: () => data })
     const radio = new WmbusModule(wires[2], world, "amb8465")
     const push = wires[3].tap({ format: { baud: 2400, dataBits: 7, parity: "even", stopBits: 1 } })

@@ -5,7 +5,6 @@
  * Chosen where the sources are silent: a slave drops what it received after 33 bit times of silence; it answers a request for data that it was never asked for
  * since power up with its first telegram; behind its last telegram the first comes again; an initialisation at FD is acknowledged by the slave it deselects.
  */
-import type { ModelClock } from "./clock"
 import type { Rs485Wire, WireTap } from "./rs485-wire"
 import type { Format, Received } from "./uart-frame"
 
@@ -121,7 +120,6 @@ export class MbusLine {
 
     constructor(
         private readonly wire: Rs485Wire,
-        private readonly clock: ModelClock,
         baud: number,
         slaves: MbusSlaveOptions[],
     ) {
@@ -180,14 +178,9 @@ export class MbusLine {
         sender.tap.send(answer, from)
     }
 
-    /** Line time at least needed for what was sent, in ms: the octets, the slaves' own delays, 11 bit times before each request of 5 octets. */
+    /** Line time at least needed for what was sent, in ms: the octets, repeats counted, and the slaves' own delays. */
     leastMs(): number {
         return (this.requestOctets + this.answerOctets) * 11 * this.bitMs + this.reactionMs
-    }
-
-    /** Present time of the line's world. */
-    nowMs(): number {
-        return this.clock.nowMs()
     }
 }
 
