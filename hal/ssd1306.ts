@@ -22,8 +22,8 @@ const data = hex`40`
  * call `start` again now and then.
  */
 export class Ssd1306 implements PicturePanel {
-    /** What the part's memory holds; empty where that is not known. */
-    private shown: Buffer
+    /** What the part's memory holds, where that is known. */
+    private shown: Buffer | undefined
 
     constructor(
         readonly bus: I2cBus,
@@ -47,17 +47,17 @@ export class Ssd1306 implements PicturePanel {
 
     /** Writes only pages that differ; after `start` all of them, before the panel is lit, since the memory comes up with anything. */
     show(picture: Buffer): void {
-        const first = !this.shown
+        const shown = this.shown
         for (let page = 0; page < displayPages; ++page) {
             const at = page * displayWidth
-            if (first || !samePage(this.shown, picture, at)) {
+            if (!shown || !samePage(shown, picture, at)) {
                 this.command(Buffer.from([0x21, 0, displayWidth - 1, 0x22, page, page]))
                 for (let column = 0; column < displayWidth; column += burst)
                     this.bus.transfer(this.address, join([data, cut(picture, at + column, burst)]), 0)
             }
         }
         this.shown = cut(picture, 0, picture.length)
-        if (first) this.light(true)
+        if (!shown) this.light(true)
     }
 
     private command(octets: Buffer): void {
