@@ -98,6 +98,15 @@ class Maker {
             () => `sum()`,
             () => `${this.helper()}(${deeper()}, ${deeper()})`,
             () => `box(${deeper()}).${this.helper("own")}(${deeper()})`,
+            () => `crate(${deeper()}).${this.helper("own")}(${deeper()})`,
+            () => `tin(${deeper()}, ${deeper()}).${this.helper("tin")}(${deeper()}, ${deeper()})`,
+            () => `(${this.condition(scope, 0)} ? box(${deeper()}) : crate(${deeper()})).plus(${deeper()})`,
+            () => `crate(${deeper()}).${["twice", "only", "open", "late"][this.roll(4)]}(${deeper()})`,
+            () => `shape(${deeper()}).area(${deeper()})`,
+            () => `maybe(${deeper()})?.twice(${deeper()})`,
+            () => `apply(box(${deeper()}).asValue, ${deeper()})`,
+            () => `tin(${deeper()}, ${deeper()})[named("loose")](${deeper()})`,
+            () => `new Lid(${deeper()}).close(${deeper()})`,
             deeper,
         )
     }
@@ -135,14 +144,16 @@ class Maker {
     }
 
     private helper(kind = "once"): string {
-        if (this.helpers.length > 40) return kind === "own" ? "plus" : "pair"
+        if (this.helpers.length > 60) return kind === "own" ? "plus" : kind === "tin" ? "sum" : "pair"
         const name = `${kind}${this.helpers.length}`
         this.helpers.push("")
         const at = this.helpers.length - 1
         const scope = { names: ["a", "b", "c"], loop: false, depth: this.roll(3) }
         const body = [...Array(this.roll(3))].map(() => this.statement(scope)).join("\n")
-        const text = `(a: any, b?: any): any {\nlet c: any\n${body}\nreturn ${this.value(scope, 1)}\n}`
-        this.helpers[at] = kind === "own" ? name + text : `function ${name}${text}`
+        const held = kind === "once" ? "" : ["this.held", "total", "this.plus(a)"][this.roll(kind === "own" ? 3 : 2)]
+        const begin = held && `c = ${held}\n`
+        const text = `(a: any, b?: any): any {\nlet c: any\n${begin}${body}\nreturn ${this.value(scope, 1)}\n}`
+        this.helpers[at] = kind === "once" ? `function ${name}${text}` : name + text
         return name
     }
 
@@ -177,8 +188,37 @@ class Box {
     held: any
     constructor(held: any) { this.held = held }
     plus(more: any): any { total = total + 1; return this.held === more ? this.held : more }
-    /* more */
+    twice(more: any): any { return this.plus(this.plus(more)) }
+    asValue(more: any): any { return see(this.held) === more }
+    open(more: any): any { total = total + 2; return more }
+    late(more: any): any { if (more) return this.held; total = total + 3; return more }
+    /* own */
 }
+class Crate extends Box {
+    lid: any = 4
+    constructor(held: any) { super(held); this.lid = this.held }
+    override plus(more: any): any { total = total - 1; return this.lid || more }
+    only(more: any): any { return this.twice(more) ?? this.open(more) }
+}
+class Tin {
+    constructor(public held: any, readonly other?: any) { total = total + 1 }
+    sum(a: any, b: any): any { return this.other === a ? b : this.held }
+    loose(more: any): any { return more ?? this.other }
+    area(more: any): any { return this.lidded(more) }
+    lidded(more: any): any { return this.held && more }
+    /* tin */
+}
+class Lid {
+    parts: any[] = []
+    constructor(first: any) { this.parts.push(first) }
+    close(more: any): any { this.add(more); for (const part of this.parts) see(part); return this.parts.length }
+    add(more: any): void { if (more !== undefined) this.parts.push(more) }
+}
+function tin(held: any, other: any): any { return new Tin(held, other) }
+function crate(held: any): any { return new Crate(held) }
+function shape(x: any): any { return x ? new Tin(x) : { held: x, area: (more: any) => see(more) } }
+function apply(f: any, x: any): any { return f(x) }
+function named(x: any): any { return x }
 function box(held: any): any { return new Box(held) }
 function maybe(held: any): any { return held ? new Box(held) : undefined }
 function sum() { return total }
@@ -197,8 +237,8 @@ export function randomProgram(seed: number, count: number): string {
         `console.log("${name}"); attempt(${name}, 1, "x"); attempt(${name}, 0, undefined); attempt(${name}, 7, true)`,
     ])
     const functions = names.map(name => maker.fun(name))
-    const methods = maker.helpers.filter(text => text.startsWith("own"))
-    const classes = prelude.replace("/* more */", () => methods.join("\n"))
+    const methods = (kind: string) => maker.helpers.filter(text => text.startsWith(kind)).join("\n")
+    const classes = prelude.replace("/* own */", () => methods("own")).replace("/* tin */", () => methods("tin"))
     return [
         classes,
         ...maker.helpers.filter(text => text.startsWith("function")),

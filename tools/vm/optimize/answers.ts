@@ -1,4 +1,4 @@
-import { type Expr, expr, type Fun, lengthOf, type Stmt, visitExpr } from "./code.ts"
+import { type Expr, expr, type Fun, type Place, type Stmt, visitExpr } from "./code.ts"
 import { answerNeeded, setsAnswer } from "./inline.ts"
 import { Op } from "./opcodes.ts"
 
@@ -30,20 +30,30 @@ export function nameAnswers(fun: Fun): boolean {
     return changed
 }
 
-/** What stands for a value that can be held: a variable, or the prototype of a class. */
-function keyOf(node: Expr): string | undefined {
-    if (node.op === Op.loadLocal) return `v${node.imm}`
-    const [of] = node.args
-    return node.op === Op.builtinField && of.op === Op.staticFunction ? `p${of.imm}.${node.imm}` : undefined
-}
-
-/** How often each value that can be held stands in statements; those in a statement's own stores only. */
-function count(stmt: Stmt, counts: Map<string, number>): void {
+/** How often each variable is asked for in a statement. */
+function count(stmt: Stmt): Map<number, number> {
+    const counts = new Map<number, number>()
     for (const arg of stmt.args)
         visitExpr(arg, each => {
-            const key = keyOf(each)
-            if (key) counts.set(key, (counts.get(key) ?? 0) + 1)
+            if (each.op === Op.loadLocal) counts.set(each.imm, (counts.get(each.imm) ?? 0) + 1)
         })
+    return counts
+}
+
+/** The class whose prototype this is, or -1. */
+function prototypeOf({ op, args: [of] }: Expr): number {
+    return op === Op.builtinField && of.op === Op.staticFunction ? of.imm : -1
+}
+
+/** How many statements from `at` on put a function into the prototype of one class. */
+function prototypeRun(body: Stmt[], at: number): number {
+    let length = 0
+    for (; body[at + length]?.op === Op.indexSet; length++) {
+        const [to, key, value] = body[at + length].args
+        if (prototypeOf(to) < 0 || prototypeOf(to) !== prototypeOf(body[at].args[0])) break
+        if (key.args.length > 0 || value.op !== Op.staticFunction) break
+    }
+    return length
 }
 
 /**
@@ -54,52 +64,49 @@ export function holdValues(fun: Fun, least: number): void {
     const needed = answerNeeded(fun.body)
     const result: Stmt[] = []
     const { body } = fun
+    const hold = (value: Expr, place: Place | undefined) =>
+        result.push({ op: Op.storeRetVal, imm: 0, args: [value], place })
     for (let i = 0; i < body.length; ) {
+        const together = prototypeRun(body, i)
+        if (together > 1 && !needed[i + together - 1]) {
+            hold(body[i].args[0], body[i].place)
+            for (const stmt of body.slice(i, i + together))
+                result.push({ ...stmt, args: [expr(Op.retVal), ...stmt.args.slice(1)] })
+            i += together
+            continue
+        }
         const run: Stmt[] = []
-        const counts = new Map<string, number>()
-        let best: { key: string; won: number; length: number } | undefined
-        const stored = new Set<string>()
+        const counts = new Map<number, number>()
+        let best: { slot: number; won: number; length: number } | undefined
+        const stored = new Set<number>()
         for (let at = i; at < body.length && run.length < 100; at++) {
             const stmt = body[at]
             if (stmt.op === Op.label || uses(stmt)) break
             run.push(stmt)
-            const own = new Map<string, number>()
-            count(stmt, own)
-            for (const [key, more] of own) {
-                if (stored.has(key) || (key[0] === "p" && stmt.op !== Op.indexSet)) continue
-                counts.set(key, (counts.get(key) ?? 0) + more)
-            }
+            for (const [slot, more] of count(stmt))
+                if (!stored.has(slot)) counts.set(slot, (counts.get(slot) ?? 0) + more)
             const ends = setsAnswer(stmt.op)
             if (ends || !needed[at])
-                for (const [key, times] of counts) {
-                    if (stored.has(key)) continue
-                    const length = key[0] === "v" ? 2 : lengthOf(findKey(run, key)!)
-                    const won = times * (length - 1) - length - 1
-                    if (won >= least && won > (best?.won ?? 0)) best = { key, won, length: run.length }
+                for (const [slot, times] of counts) {
+                    const won = times - 3
+                    if (won >= least && won > (best?.won ?? 0)) best = { slot, won, length: run.length }
                 }
             if (ends || stmt.to || stmt.op === Op.return || stmt.op === Op.throw) break
             if (stmt.op === Op.storeLocal) {
-                stored.add(`v${stmt.imm}`)
-                counts.delete(`v${stmt.imm}`)
+                stored.add(stmt.imm)
+                counts.delete(stmt.imm)
             }
-            if (stmt.op !== Op.indexSet) for (const key of counts.keys()) if (key[0] === "p") counts.delete(key)
         }
         if (!best) {
             result.push(body[i++])
             continue
         }
-        const { key, length } = best
-        const first = findKey(run, key)!
-        result.push({
-            op: Op.storeRetVal,
-            imm: 0,
-            args: [{ ...first, args: first.args.map(arg => ({ ...arg })) }],
-            place: run[0].place,
-        })
+        const { slot, length } = best
+        hold(expr(Op.loadLocal, slot), run[0].place)
         for (const stmt of run.slice(0, length)) {
             for (const arg of stmt.args)
                 visitExpr(arg, each => {
-                    if (keyOf(each) === key) Object.assign(each, expr(Op.retVal))
+                    if (each.op === Op.loadLocal && each.imm === slot) Object.assign(each, expr(Op.retVal))
                 })
             result.push(stmt)
         }
@@ -114,15 +121,5 @@ function uses(stmt: Stmt): boolean {
         visitExpr(arg, each => {
             if (each.op === Op.retVal) found = true
         })
-    return found
-}
-
-function findKey(run: Stmt[], key: string): Expr | undefined {
-    let found: Expr | undefined
-    for (const stmt of run)
-        for (const arg of stmt.args)
-            visitExpr(arg, each => {
-                if (keyOf(each) === key) found ??= each
-            })
     return found
 }

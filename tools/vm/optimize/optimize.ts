@@ -5,8 +5,9 @@ import { forwardValues } from "./forward.ts"
 import { constantGlobals } from "./globals.ts"
 import { type Parts, putTogether, takeApart } from "./image.ts"
 import { forwardAnswers, inlineAnswers, inlineOnce } from "./inline.ts"
+import { bindMethods } from "./methods.ts"
 import { Op } from "./opcodes.ts"
-import { dropUnused, orderByUse, silentFunctions, tableLiterals } from "./order.ts"
+import { dropUnused, namesMadeAtRunTime, orderByUse, silentFunctions, tableLiterals } from "./order.ts"
 import { packSlots, splitSlots } from "./slots.ts"
 import { threadJumps } from "./threading.ts"
 import { tidy } from "./tidy.ts"
@@ -44,6 +45,8 @@ function improveAll(parts: Parts): void {
     dropUnused(parts)
     const captured = capturedSlots(parts.functions)
     for (const fun of parts.functions) fun.body = tidy(fun.body)
+    for (const [i, fun] of parts.functions.entries()) splitSlots(fun, captured[i])
+    bindMethods(parts.functions, captured, namesMadeAtRunTime(parts))
     const silent = silentFunctions(parts.functions)
     const better = (fun: Fun, own: ReadonlySet<number>) => improve(fun, own, silent)
     constantGlobals(parts.functions)

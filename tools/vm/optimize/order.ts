@@ -65,7 +65,31 @@ export function orderByUse(parts: Parts): void {
     parts.ascii = asciiOrder.map(i => parts.ascii[i])
 }
 
-/** String numbers in the service specifications. */
+/**
+ * ASCII strings (by number) that a program may put together at run time to look for a method: names in service
+ * specifications, also behind another string, as a server's `set_` before the name of a register.
+ */
+export function namesMadeAtRunTime(parts: Parts): Set<number> {
+    const data = Buffer.from(parts.sections[7])
+    const texts = parts.ascii.map(at => data.toString("latin1", at, data.indexOf(0, at)))
+    const specs = new Set<string>()
+    renameSpecs(parts, name => {
+        if (name >> 14 === 2) specs.add(texts[name & 0x3fff])
+        return name
+    })
+    const prefixes = new Set([""])
+    for (const fun of parts.functions)
+        visitBody(fun.body, each => {
+            if (each.op === Op.staticAsciiString) prefixes.add(texts[each.imm])
+        })
+    const made = new Set<number>()
+    for (const [i, text] of texts.entries())
+        for (let cut = 0; cut < text.length; cut++)
+            if (specs.has(text.slice(cut)) && prefixes.has(text.slice(0, cut))) made.add(i)
+    return made
+}
+
+/** Calls `renamed` for string numbers in the service specifications, and puts what it answers in their place. */
 function renameSpecs(parts: Parts, renamed: (name: number) => number): void {
     const specs = parts.sections[8]
     const view = new DataView(specs.buffer, specs.byteOffset, specs.length)
