@@ -14,6 +14,9 @@ export const timeSize = 16
 export const parametersAt = 0x00500
 /** Which key and which slots of the trust store are in force: one switched record. */
 export const placesAt = 0x00600
+/** Keys of a board without a secure element. */
+export const custodyAt = 0x00800
+export const custodyEnd = 0x00a00
 /** The access table, and the counters of those who sign commands. */
 export const accessAt = 0x00a00
 export const signersAt = 0x00c00

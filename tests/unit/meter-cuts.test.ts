@@ -14,7 +14,15 @@ import {
 import { Role } from "../../firmware/core/x509-role"
 import { produceIdentity } from "../../firmware/meter/calibration"
 import { Step } from "../../firmware/meter/identity"
-import { identityAt, metrologicalEntries, signersAt, signersEnd, TrustSlot } from "../../firmware/meter/layout"
+import {
+    custodyAt,
+    custodyEnd,
+    identityAt,
+    metrologicalEntries,
+    signersAt,
+    signersEnd,
+    TrustSlot,
+} from "../../firmware/meter/layout"
 import { nodePlatform } from "../../tools/node/platform.ts"
 import { noon, type TestParty } from "../helpers/certificates"
 import { type CommandParties, commandParties, meterId, roleParty, setParameter, signerOf } from "../helpers/commands"
@@ -221,15 +229,22 @@ test("reset of the metrological logbook: all its entries, or none and the reset"
 test("erase: the meter it was or a bare board without key or reading, on which a new calibration begins", () => {
     const order = commandOf(parties.calibration, erasePath, Buffer.of(0))
     const command = commandOf(parties.localOperator, erasePath, order)
-    const publicKey = new Device(new CutStore(cells)).custody.publicKey()
+    const before = new Device(new CutStore(cells))
+    const publicKey = before.custody.publicKey()
+    const counter = before.custody.incrementCounter()
     const { new: changed, after } = everyCut({
+        from: before.store.cells,
         command,
         also: (device, isNew) => {
             if (!isNew) return
             const left = device.store.cells
             expect(left.indexOf(publicKey)).toBe(-1)
             const first = left.subarray(identityAt, signersAt)
-            expect(first.subarray(0x400).every(octet => octet === 0)).toBe(true)
+            // Of the keys' holders the monotonic counters stay, and that they are configured.
+            expect(first.subarray(0x400, custodyAt).every(octet => octet === 0)).toBe(true)
+            expect(first.subarray(custodyEnd).every(octet => octet === 0)).toBe(true)
+            expect(device.custody.state().keyPresent).toBe(false)
+            expect(device.custody.counter()).toBe(counter)
             expect(left.subarray(signersEnd).every(octet => octet === 0)).toBe(true)
             expect(device.meter.identity.step()).toBe(Step.Bare)
         },
