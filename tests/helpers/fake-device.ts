@@ -8,7 +8,7 @@ import { CRC_BAD } from "../../firmware/core/crc16"
 import { type Crl, parseCrl } from "../../firmware/core/crl"
 import { writeCsr } from "../../firmware/core/csr"
 import { generateKeyP256, type KeyPairP256, signP256 } from "../../firmware/core/ecdsa"
-import { fail, PlombError } from "../../firmware/core/errors"
+import { Code, fail, PlombError } from "../../firmware/core/errors"
 import { Event, Logbook, none } from "../../firmware/core/logbook"
 import { attentionRes, getProcParameterRes, type SmlRequest } from "../../firmware/core/sml-messages"
 import * as paths from "../../firmware/core/sml-parameter"
@@ -67,6 +67,8 @@ export class FakeDevice implements CommandTrust {
     provider = "security-management"
     /** Octets that came in parts. */
     parts: Buffer = noOctets
+    /** A MUC before it carries blocks of software only under a signature. */
+    signedBlocks = false
     /** Its software: slots of the core; packages are judged, but nothing runs. */
     readonly software: FakeSoftware
     /** Every file that came. */
@@ -178,6 +180,7 @@ export class FakeDevice implements CommandTrust {
             return
         }
         if (set && path.equals(paths.blockPath)) {
+            if (this.signedBlocks && !caller) fail(Code.NotSigned, -1, "", "")
             this.software.block(request.value)
             responses.push(attentionRes(request.transactionId, this.id, 0xfd00, ""))
             return

@@ -138,6 +138,13 @@ describe("plomb operator software", () => {
         expect(new Set(device.software.came).size).toBe(device.software.came.length)
     })
 
+    it("signs blocks where the way asks for that", async () => {
+        device.signedBlocks = true
+        expect((await software("deliver", await packaged("signed"))).code).toBe(0)
+        device.signedBlocks = false
+        expect(new Set(device.software.came).size).toBe(device.software.came.length)
+    })
+
     it("stops when somebody else announces another package meanwhile", async () => {
         const path = await packaged("first")
         const { announcementOf } = await import("../../tools/package/delivery.ts")

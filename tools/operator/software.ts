@@ -1,4 +1,5 @@
 import { readFileSync } from "node:fs"
+import { Code } from "../../firmware/core/errors.ts"
 import {
     activatePath,
     announcePath,
@@ -14,7 +15,7 @@ import { anchorsOf, judgePackage } from "../package/judge.ts"
 import { Package } from "../package/package.ts"
 import { readSoftware, type SlotContent, type SoftwareState, versionName } from "../verify/software.ts"
 import { sayEntry } from "./logbooks.ts"
-import { refusalText } from "./refusals.ts"
+import { codeIn, refusalText } from "./refusals.ts"
 import { get, list, set } from "./requests.ts"
 import { deviceText, type Session } from "./session.ts"
 
@@ -173,6 +174,9 @@ async function sendBlock(session: Session, index: number, block: Buffer, digest:
         try {
             const came = await session.talk.ask(session.target, request)
             if (came === undefined || came.code === "fd00") return true
+            // A MUC that carries blocks only under a signature.
+            if (codeIn(came.text) === Code.NotSigned)
+                return (await session.tell([request], { brief: true, quiet: true })) !== undefined
             if (!/^fe15|^fe03/.test(came.code)) {
                 session.fail(`  block ${index + 1} refused: ${refusalText(came.code, came.text)}`)
                 return false
