@@ -31,7 +31,6 @@ const stated = {
     runtime: versionNumber("2.16.0"),
     floor: versionNumber("1.0.0"),
 }
-const now = new Date()
 
 type Step = "institute ES256" | "institute HSS" | "manufacturer ES256" | "manufacturer HSS"
 const steps: Step[] = ["institute ES256", "institute HSS", "manufacturer ES256", "manufacturer HSS"]
@@ -55,7 +54,7 @@ async function signed(which = steps, from: (step: Step) => string = () => pki): 
     return made.octets()
 }
 
-const judge = (octets: Buffer, from = pki) => judgePackage(octets, anchorsOf(from), now)
+const judge = (octets: Buffer, from = pki) => judgePackage(octets, anchorsOf(from), new Date())
 const refusal = (octets: Buffer, from = pki) => {
     const { accepted, findings } = judge(octets, from)
     expect(accepted).toBe(false)
