@@ -64,7 +64,7 @@ function appRules(app: string): ImportRule[] {
     const shared = [core, /^firmware\/(tls|sandbox)\//, own, ports, /^@devicescript\/(core|runtime|server|servers)$/]
     return [
         {
-            files: new RegExp(`^firmware/${app}/(main|install)\\.ts$`),
+            files: new RegExp(`^firmware/${app}/(main|install|calibrate)\\.ts$`),
             allowed: [...shared, anyHal],
             says: `${app}/main.ts and install.ts compose: core, its own rooms, hal`,
         },
