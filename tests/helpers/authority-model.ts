@@ -99,8 +99,8 @@ export class AuthorityModel {
     table: ModelTable
     counters = new Map<ModelParty, { counter: number; ends: number }>()
     floor = 0
-    /** The three remembered last, and whose place is next. */
-    known: (ModelParty | undefined)[] = [undefined, undefined, undefined]
+    /** The two remembered last, and whose place is next. */
+    known: (ModelParty | undefined)[] = [undefined, undefined]
     next = 0
     log = { used: 0, newest: 0, kinds: new Set<string>() }
 
@@ -149,7 +149,7 @@ export class AuthorityModel {
         if (!command.relayed) this.count(signer, command.counter)
         if (!this.known.includes(signer)) {
             this.known[this.next] = signer
-            this.next = (this.next + 1) % 3
+            this.next = (this.next + 1) % 2
         }
     }
 
