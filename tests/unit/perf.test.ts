@@ -64,7 +64,9 @@ describe("plomb perf", () => {
     it("an unknown group is a usage error that names the groups, before anything is measured", async () => {
         const { code, err, progress } = await plomb("sml", "moon")
         expect([code, progress]).toEqual([2, []])
-        expect(err).toEqual(['plomb perf: there is no group "moon"; there are p256, lms, sml, reading, tls, image, verify'])
+        expect(err).toEqual([
+            'plomb perf: there is no group "moon"; there are p256, lms, sml, reading, tls, image, verify',
+        ])
     })
 
     it("P-256 in the VM takes no more steps than the marks, signing in the median of its blinding", async () => {
