@@ -193,23 +193,27 @@ class Cuts {
 
 /** What the meter says that it holds, to everybody. */
 async function inventory(stage: Stage): Promise<string> {
-    const raw = await stage.send(unsigned(stage.meter.id, [get(inventoryPath)]))
-    const key = await stage.send(unsigned(stage.meter.id, [get(publicKeyPath)]))
+    const [raw, key] = [await asked(stage, inventoryPath), await asked(stage, publicKeyPath)]
     return `${raw ? sha256(raw).toString("hex", 0, 6) : "silent"} ${key ? sha256(key).toString("hex", 0, 6) : "silent"}`
 }
 
+/** The answer to nobody; a request may get lost when a meter has just started, so it is asked again. */
+async function asked(stage: Stage, path: Buffer): Promise<Buffer | undefined> {
+    for (let tries = 1; ; ++tries) {
+        const raw = await stage.send(unsigned(stage.meter.id, [get(path)]))
+        if (raw || tries === 5) return raw
+    }
+}
+
 async function reads(stage: Stage, person: Person): Promise<string> {
-    return `${person.name}: ${(await stage.tell(person, stage.meter, [list()])).text}`
+    return `${person.name}: ${(await stage.read(person, stage.meter, [list()])).text}`
 }
 
 async function accessChange(stage: Stage): Promise<Change> {
     const by = stage.person("security-management")
-    // A request may get lost when a meter has just started; who asks asks again.
     const table = async () => {
-        for (let tries = 0; tries < 5; ++tries) {
-            const value = (await stage.tell(by, stage.meter, [get(accessPath)])).trees[0]?.value
-            if (value) return value
-        }
+        const value = (await stage.read(by, stage.meter, [get(accessPath)])).trees[0]?.value
+        if (value) return value
         throw new Error("The meter does not tell its access table")
     }
     const next = Buffer.from(await table())
@@ -277,9 +281,8 @@ async function keyRollover(stage: Stage): Promise<Change> {
         order: () => set(rolloverPath, Buffer.concat([Buffer.of(2), half(certificate.length), sha256(certificate)])),
         state: async () => {
             // Which of the two certificates its signed answers hold under.
-            const file = stage.write(operator, meter, [list()])
-            const raw = await stage.send(file)
-            const under = [former, certificate].map(der => readCame(file, raw, der).answer)
+            const { command, raw } = await stage.read(operator, meter, [list()])
+            const under = [former, certificate].map(der => readCame(command, raw, der).answer)
             return `${await inventory(stage)}, first: ${under[0]}, second: ${under[1]}`
         },
     }

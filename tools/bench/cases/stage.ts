@@ -77,6 +77,8 @@ export interface StageOptions {
 }
 
 const answerMs = 25_000
+/** Times that a question is asked until somebody answers. */
+const mostTries = 5
 
 /**
  * A calibrated meter with the stock VM's image, and a MUC that was installed, of one PKI: where the use cases play. Its world is
@@ -198,6 +200,14 @@ export class Stage {
     /** A signed command, and what came of it. */
     async tell(by: Person, to: Component, requests: Request[], manner: Manner = {}): Promise<Came> {
         return this.show(this.write(by, to, requests, manner), to)
+    }
+
+    /** A question that changes nothing, asked again where no answer came: requests get lost on a line, most of all when a meter has just started. */
+    async read(by: Person, from: Component, requests: Request[]): Promise<Came> {
+        for (let tries = 1; ; ++tries) {
+            const came = await this.tell(by, from, requests)
+            if (came.raw || tries === mostTries) return came
+        }
     }
 
     /** The same of nobody. */
