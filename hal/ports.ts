@@ -170,6 +170,24 @@ export interface Uplink {
     close(): void
 }
 
+/** One part on an SPI bus (mode 0, most significant bit first) with its chip select. */
+export interface SpiPort {
+    /** One frame, chip select low from its first octet to its last: all of `write`, then `readLength` octets that come. */
+    transfer(write: Buffer, readLength: number): Buffer
+}
+
+/** A TCP server's port that serves one peer after another; others wait meanwhile. */
+export interface ListeningPort {
+    /** Waits for a peer; false after `timeoutMs` without one. */
+    accept(timeoutMs: number): boolean
+    /** Throws `LinkLost` where the peer is gone or takes nothing for ten seconds. */
+    send(octets: Buffer): void
+    /** Octets, or `undefined` after `timeoutMs` of silence, or `null` once the peer closed. */
+    receive(timeoutMs: number): Buffer | undefined | null
+    /** Ends with this peer; does nothing where there is none. */
+    close(): void
+}
+
 /** Settings a person gives a board: flash settings on a board, `--set key=value` in the VM. */
 export interface Settings {
     /** The value, or an empty string where it is not set. Keys are at most 13 characters. */
