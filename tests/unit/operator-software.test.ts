@@ -9,6 +9,7 @@ import { serveControl } from "../../tools/headend/control.ts"
 import { ExchangeError } from "../../tools/headend/responses.ts"
 import { run } from "../../tools/operator/command.ts"
 import { waiting } from "../../tools/operator/software.ts"
+import { announcementOf, blocksOf, blockValue } from "../../tools/package/delivery.ts"
 import { approve, countersign, submit } from "../../tools/package/steps.ts"
 import { initPki } from "../../tools/pki/init.ts"
 import { issueWithKey } from "../../tools/pki/issue.ts"
@@ -127,6 +128,17 @@ describe("plomb operator software", () => {
         expect(device.software.came).toEqual(Array.from({ length: all }, (_, i) => i))
     })
 
+    it("has the whole judged where power went after the last block and before that", async () => {
+        const path = await packaged("unjudged")
+        const file = readFileSync(path)
+        device.software.slots.announce(announcementOf(file))
+        for (const [i, block] of blocksOf(file).entries()) device.software.slots.block(blockValue(i, block))
+        expect(device.software.slots.find(SlotState.Receiving)).toBe(0)
+        const { code, text } = await software("deliver", path)
+        expect(text).toContain("The device has verified it")
+        expect([code, device.software.came]).toEqual([0, [blocksOf(file).length - 1]])
+    })
+
     it("asks what is there when an answer was lost, before it sends a block again", async () => {
         const path = await packaged("lossy")
         let n = 0
@@ -147,7 +159,6 @@ describe("plomb operator software", () => {
 
     it("stops when somebody else announces another package meanwhile", async () => {
         const path = await packaged("first")
-        const { announcementOf } = await import("../../tools/package/delivery.ts")
         let n = 0
         onTheWay = request => {
             if (isBlock(request) && ++n === 2) device.software.slots.announce(announcementOf(Buffer.alloc(5000)))

@@ -11,10 +11,11 @@ import {
     rolloverPath,
 } from "../../firmware/core/sml-parameter.ts"
 import { readCame } from "../bench/cases/answer.ts"
+import { type Person, sha256 } from "../bench/cases/company.ts"
 import { readLog } from "../bench/cases/logs.ts"
 import { nextProvider } from "../bench/cases/provider-change.ts"
 import { get, half, list, type Request, set, unsigned, word } from "../bench/cases/requests.ts"
-import { type Component, type Person, Stage, sha256 } from "../bench/cases/stage.ts"
+import { type Component, Stage } from "../bench/cases/stage.ts"
 import { renew } from "../pki/renew.ts"
 import type { Outcome } from "./outcome.ts"
 

@@ -8,10 +8,11 @@ import {
     metrologicalResetPath,
 } from "../../firmware/core/sml-parameter.ts"
 import type { Came } from "../bench/cases/answer.ts"
+import type { Person } from "../bench/cases/company.ts"
 import { readLog } from "../bench/cases/logs.ts"
 import { stranger } from "../bench/cases/reading.ts"
 import { get, half, list, type Request, set, word } from "../bench/cases/requests.ts"
-import { type Person, Stage } from "../bench/cases/stage.ts"
+import { Stage } from "../bench/cases/stage.ts"
 import { AuthorityModel, type Plan, type Signatory, type Wish } from "./authority-model.ts"
 import { type Outcome, randomFrom } from "./outcome.ts"
 

@@ -32,10 +32,13 @@ export async function layOutReadable(into: string, serials: number[], variant = 
 
 /**
  * The same, and MUC 1 produced and installed with all that a directory would bring: it connects to the operator of
- * `into/pki`, and to a concentrator that is issued there.
+ * `into/pki`, and to a concentrator that is issued there. With `hss` (a parameter set, "H5/W4")
+ * manufacturer and institute can sign software; keys that sign once must not be copied, so nothing of it comes from the cache.
  */
-export async function layOutDesk(into: string, serials: number[], variant = "vm"): Promise<void> {
-    await layOut(into, serials, variant, "meters and MUC")
+export async function layOutDesk(into: string, serials: number[], variant = "vm", hss?: string): Promise<void> {
+    if (hss === undefined) return layOut(into, serials, variant, "meters and MUC")
+    await calibrateAll(into, serials, variant, hss)
+    await installMuc(join(into, "state"), join(into, "pki"))
 }
 
 type Layout = "meters" | "readable meters" | "meters and MUC"
@@ -69,9 +72,9 @@ async function layOut(into: string, serials: number[], variant: string, what: La
     await renewCrls(join(into, "pki"))
 }
 
-async function calibrateAll(folder: string, serials: number[], variant: string): Promise<void> {
+async function calibrateAll(folder: string, serials: number[], variant: string, hss?: string): Promise<void> {
     const pki = join(folder, "pki")
-    await initPki(pki)
+    await initPki(pki, { hss })
     for (const serial of serials) await calibrateInVm(join(folder, "state"), serial, pki, variant)
 }
 

@@ -147,6 +147,8 @@ export async function deliver(session: Session, delivered: Delivered): Promise<v
     const missing = blocks.map((_, i) => i).filter(i => !there[i])
     if (missing.length < blocks.length)
         session.say(`  ${blocks.length - missing.length} of ${blocks.length} blocks are there already.`)
+    // Power went before the device had judged the whole: the last block again has it do so.
+    if (missing.length === 0) missing.push(blocks.length - 1)
     const began = Date.now()
     let sent = 0
     for (const index of missing) {

@@ -4,11 +4,12 @@ import { accessPath, labelPath } from "../../../firmware/core/sml-parameter.ts"
 import { Role } from "../../../firmware/core/x509-role.ts"
 import { type Cell, expected, type Matrix, type Report, unexpected } from "../report.ts"
 import { type Came, codeText } from "./answer.ts"
+import type { Person } from "./company.ts"
 import { type Order, orders } from "./orders.ts"
 import { stranger } from "./reading.ts"
 import { get, list, profile, set } from "./requests.ts"
 import { mayAtDelivery, roleColumns } from "./rights.ts"
-import { type Component, type Person, Stage } from "./stage.ts"
+import { type Component, Stage } from "./stage.ts"
 
 /** A column: somebody, or nobody, and with what every command must be refused; `undefined` where the table decides. */
 interface Column {

@@ -6,7 +6,8 @@ import { readCertificates } from "../../pki/certificates.ts"
 import { newKey, openKey } from "../../pki/keys.ts"
 import { roleExtensionOf } from "../../pki/role.ts"
 import { algorithm, publicKeyOf, signingKey, x509 } from "../../pki/x509.ts"
-import type { Person, Stage } from "./stage.ts"
+import type { Person } from "./company.ts"
+import type { Stage } from "./stage.ts"
 
 /** What a certificate says that `plomb pki` would not issue. */
 export interface Forgery {

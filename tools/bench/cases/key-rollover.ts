@@ -5,10 +5,11 @@ import { readCertificates } from "../../pki/certificates.ts"
 import { renew } from "../../pki/renew.ts"
 import { memoriesOf } from "../memories.ts"
 import type { Report } from "../report.ts"
+import { type Person, sha256 } from "./company.ts"
 import { onStage } from "./on-stage.ts"
 import { evidenceOf, thirtyYears, verdictOf } from "./proof.ts"
 import { half, list, set } from "./requests.ts"
-import { type Person, type Stage, sha256 } from "./stage.ts"
+import type { Stage } from "./stage.ts"
 
 const begin = set(rolloverPath, Buffer.of(1))
 

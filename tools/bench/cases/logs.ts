@@ -3,8 +3,8 @@ import { Fn } from "../../../firmware/core/access.ts"
 import { Event } from "../../../firmware/core/logbook.ts"
 import { Role } from "../../../firmware/core/x509-role.ts"
 import type { Came } from "./answer.ts"
+import type { Addressee, Company, Person } from "./company.ts"
 import { get, word } from "./requests.ts"
-import type { Component, Person, Stage } from "./stage.ts"
 
 /** One entry of a logbook, read by the description in firmware/core/logbook.ts. */
 export interface LogEntry {
@@ -31,9 +31,9 @@ export interface Log {
 }
 
 /** Reads a logbook to its end, as one with the right to; `from` the number to begin with. */
-export async function readLog(stage: Stage, by: Person, of: Component, path: Buffer, from = 0): Promise<Log> {
+export async function readLog(company: Company, by: Person, of: Addressee, path: Buffer, from = 0): Promise<Log> {
     const entries: LogEntry[] = []
-    let came = await stage.read(by, of, [get(path, numberElement(from))])
+    let came = await company.read(by, of, [get(path, numberElement(from))])
     let head = came.trees[0]?.children[0]?.value ?? Buffer.alloc(48)
     for (;;) {
         const [first, ...rest] = came.trees[0]?.children ?? []
@@ -44,7 +44,7 @@ export async function readLog(stage: Stage, by: Person, of: Component, path: Buf
         entries.push(...fresh)
         const last = head.readUInt32BE(4) + head.readUInt32BE(0) - 1
         if (fresh.length === 0 || entries.at(-1)!.number >= last) break
-        came = await stage.read(by, of, [get(path, numberElement(entries.at(-1)!.number + 1))])
+        came = await company.read(by, of, [get(path, numberElement(entries.at(-1)!.number + 1))])
     }
     const hash = head.subarray(8, 40)
     const linked = entries.every(

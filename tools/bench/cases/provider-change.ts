@@ -4,11 +4,12 @@ import { UplinkPeer } from "../../desk/uplink-peer.ts"
 import { issueWithKey } from "../../pki/issue.ts"
 import type { Report } from "../report.ts"
 import type { Came } from "./answer.ts"
+import { type Person, sha256 } from "./company.ts"
 import { onStage } from "./on-stage.ts"
 import { evidenceOf, thirtyYears, verdictOf } from "./proof.ts"
 import { stranger } from "./reading.ts"
 import { half, list, set } from "./requests.ts"
-import { type Component, type Person, type Stage, sha256 } from "./stage.ts"
+import type { Component, Stage } from "./stage.ts"
 
 /**
  * "The operator of the first metering service provider sends the certificate of the second metering service provider to the MUCs. The new

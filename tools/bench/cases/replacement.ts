@@ -6,9 +6,10 @@ import { revoke } from "../../pki/revoke.ts"
 import { certificatesOf, memoriesOf } from "../memories.ts"
 import type { Report } from "../report.ts"
 import { scan } from "../scan.ts"
+import type { Person } from "./company.ts"
 import { onStage } from "./on-stage.ts"
 import { list, profile, set } from "./requests.ts"
-import type { Person, Stage } from "./stage.ts"
+import type { Stage } from "./stage.ts"
 import type { Story } from "./story.ts"
 
 const yes = Buffer.of(0)

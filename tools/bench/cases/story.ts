@@ -1,7 +1,7 @@
 import type { Code } from "../../../firmware/core/errors.ts"
 import { type Cell, expected, type Matrix, type Report, unexpected } from "../report.ts"
 import { type Came, codeText } from "./answer.ts"
-import type { Person } from "./stage.ts"
+import type { Person } from "./company.ts"
 
 /** One use case as a table: who did what, what came of it, and what must not have worked. */
 export class Story {
