@@ -69,6 +69,7 @@ export async function buildVariant(variant: Variant, root = checkout): Promise<B
         version: variant.version,
         change: withoutTexts,
         changeName: "without texts",
+        distinct: true,
     })
     const checksumAt = sealChecksum(image.bytecode)
     image.debug.binary = { hex: Buffer.from(image.bytecode).toString("hex") }

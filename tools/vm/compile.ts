@@ -1,6 +1,7 @@
-import { existsSync, readdirSync, readFileSync } from "node:fs"
+import { existsSync, readdirSync, readFileSync, statSync } from "node:fs"
 import { join, relative, resolve } from "node:path"
 import { checkout, hashOf, keep, recall } from "./cache.ts"
+import { distinctNames } from "./distinct.ts"
 import { optimize } from "./optimize/optimize.ts"
 import { type CompilerHost, cliVersion, type Diagnostic, toolchain } from "./toolchain.ts"
 import { Wasm } from "./wasm.ts"
@@ -18,6 +19,8 @@ export interface CompileOptions {
     /** Changes each source file of the project before it is compiled; line numbers should stay. `changeName` tells changes apart. */
     change?(path: string, text: string): string
     changeName?: string
+    /** Methods get names of their own where they can (`distinct.ts`). */
+    distinct?: boolean
     /** The compiler's code as it is, when false; otherwise made smaller and quicker (`optimize/`). */
     optimize?: boolean
 }
@@ -84,6 +87,8 @@ function folderText(folder: string): string {
         .join("\n")
 }
 
+const distinctHash = hashOf(readFileSync(join(checkout, "tools/vm/distinct.ts"), "utf8"))
+
 /** Stands for the optimiser's own sources: an image is made anew when they change. */
 const optimizerHash = hashOf(
     ...readdirSync(join(checkout, "tools/vm/optimize"))
@@ -143,6 +148,7 @@ export async function compile(entry: string, options: CompileOptions = {}): Prom
         cliVersion(),
         "short jumps",
         options.changeName,
+        options.distinct === true ? distinctHash : "",
         optimized ? optimizerHash : "",
     ])
     const name = `images/${hashOf(inputs, surroundings)}.json`
@@ -161,6 +167,20 @@ export async function compile(entry: string, options: CompileOptions = {}): Prom
     const library = compiler.preludeFiles(config)
 
     const hashes: Record<string, string> = {}
+    const textOf = (path: string): string => {
+        const made = overlay.get(path)
+        if (made !== undefined) return made
+        const text = readFileSync(path, "utf8")
+        hashes[relative(root, path)] = hashOf(text)
+        return options.change ? options.change(path, text) : text
+    }
+    const libraryAt = Object.fromEntries(Object.entries(library).map(([file, text]) => [resolve(root, file), text]))
+    const distinct = options.distinct
+        ? distinctNames(resolve(root, main), Object.keys(libraryAt), path => {
+              if (path.includes("/node_modules/")) return libraryAt[path]
+              return overlay.has(path) || (existsSync(path) && statSync(path).isFile()) ? textOf(path) : undefined
+          })
+        : undefined
     const host: CompilerHost = {
         read(file) {
             const path = resolve(root, file)
@@ -170,11 +190,8 @@ export async function compile(entry: string, options: CompileOptions = {}): Prom
                 if (text === undefined) throw new Error(`not in the library: ${file}`)
                 return text
             }
-            const made = overlay.get(path)
-            if (made !== undefined) return made
-            const text = readFileSync(path, "utf8")
-            hashes[relative(root, path)] = hashOf(text)
-            return options.change ? options.change(path, text) : text
+            const text = textOf(path)
+            return distinct ? distinct(path, text) : text
         },
         write() {},
         resolvePath: path => resolve(root, path),

@@ -211,7 +211,7 @@ function expansion(caller: Fun, call: Call, callee: Fun, answer: boolean): Stmt[
 }
 
 /** In a loop, by position: between a label and a jump back to it. */
-function inLoop(body: Stmt[], at: number): boolean {
+export function inLoop(body: Stmt[], at: number): boolean {
     const index = new Map<Stmt, number>()
     for (const [i, stmt] of body.entries()) index.set(stmt, i)
     return body.some((stmt, i) => i > at && stmt.to !== undefined && index.get(stmt.to)! <= at)

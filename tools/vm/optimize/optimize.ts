@@ -1,6 +1,7 @@
 import { holdValues, nameAnswers } from "./answers.ts"
 import { capturedSlots } from "./closures.ts"
 import { type Fun, lengthOf, visitBody } from "./code.ts"
+import { fieldsToGlobals, mergeNames, ownFields } from "./fields.ts"
 import { forwardValues } from "./forward.ts"
 import { constantGlobals } from "./globals.ts"
 import { type Parts, putTogether, takeApart } from "./image.ts"
@@ -8,6 +9,7 @@ import { forwardAnswers, inlineAnswers, inlineOnce } from "./inline.ts"
 import { bindMethods } from "./methods.ts"
 import { Op } from "./opcodes.ts"
 import { dropUnused, namesMadeAtRunTime, orderByUse, silentFunctions, tableLiterals } from "./order.ts"
+import { dropParameters } from "./parameters.ts"
 import { packSlots, splitSlots } from "./slots.ts"
 import { threadJumps } from "./threading.ts"
 import { tidy } from "./tidy.ts"
@@ -46,7 +48,11 @@ function improveAll(parts: Parts): void {
     const captured = capturedSlots(parts.functions)
     for (const fun of parts.functions) fun.body = tidy(fun.body)
     for (const [i, fun] of parts.functions.entries()) splitSlots(fun, captured[i])
+    const fields = ownFields(parts)
     bindMethods(parts.functions, captured, namesMadeAtRunTime(parts))
+    fieldsToGlobals(parts, fields)
+    mergeNames(parts)
+    dropParameters(parts.functions, captured)
     const silent = silentFunctions(parts.functions)
     const better = (fun: Fun, own: ReadonlySet<number>) => improve(fun, own, silent)
     constantGlobals(parts.functions)
