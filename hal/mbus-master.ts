@@ -32,7 +32,7 @@ export class MbusMaster {
     readonly line: OctetLine
     /** How often a question is sent: the standard's three. */
     tries = 3
-    /** How much later than the standard allows an answer may begin, in ms. */
+    /** How much later than the standard allows an answer to the last try may begin, in ms: a dead meter costs it once, not at each try. */
     patienceMs = 0
     /** Questions sent, those that nobody answered, those whose answer was damaged. */
     asked = 0
@@ -141,20 +141,22 @@ export class MbusMaster {
     /** Asks until there is an answer; `alone`: and nobody else answers behind it. */
     private ask(request: Buffer, alone: boolean): number {
         let outcome = SILENT
+        let late = false
         for (let i = 0; i < this.tries; ++i) {
-            // Behind an answer to a repeated question another may come: that to the question before, late.
-            const came = this.once(request, alone, i > 0)
+            const came = this.once(request, alone || late, i > 0, i === this.tries - 1 ? this.patienceMs : 0)
             if (came === ANSWERED) return came
             if (came === GARBLED) outcome = came
+            // Behind the answer to a question repeated after a silence another may come: that to the question before, late.
+            else late = true
         }
         return outcome
     }
 
-    private once(request: Buffer, alone: boolean, again: boolean): number {
+    private once(request: Buffer, alone: boolean, again: boolean, patienceMs: number): number {
         const line = this.line
         const bitMs = 1000 / this.baud
         // 330 bit times and 50 ms; the first octet is there when it has ended, and clocks and other fibers are some ms late.
-        const window = 341 * bitMs + 55 + this.patienceMs
+        const window = 341 * bitMs + 55 + patienceMs
         line.quiet(this.failed ? (again ? 33 * bitMs : window) : 11 * bitMs)
         ++this.asked
         line.send(request)
@@ -164,7 +166,7 @@ export class MbusMaster {
         // The answer of a meter that was asked before, late.
         if (request[0] === 0x10 && request[2] < 251 && line.length > 8 && line.held[5] !== request[2]) outcome = GARBLED
         if (!whole && line.length === 0 && !line.damaged) outcome = SILENT
-        if ((alone || again) && outcome === ANSWERED) {
+        if (alone && outcome === ANSWERED) {
             const length = line.length
             const answer = cut(line.held, 0, length)
             if (!line.quiet(length === 1 || again ? window : gap)) outcome = GARBLED

@@ -6,6 +6,8 @@ import { PlombError } from "../firmware/core/errors"
 export const framAddress = 0x50
 /** SC16IS752, pins A0 and A1 low. */
 export const uartAddress = 0x4d
+/** A second SC16IS752, pins A0 and A1 high: two more lines. */
+export const secondUartAddress = 0x48
 /** Crystal of the usual SC16IS752 modules. */
 export const uartCrystalHz = 14745600
 

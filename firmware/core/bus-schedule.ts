@@ -15,11 +15,12 @@ export const READ_BLOCKED = 4
 export function readOutcome(code: number): number {
     if (code === Code.MeterSilent) return READ_SILENT
     if (code === Code.MeterGarbled) return READ_DAMAGED
-    return code === Code.MeterRefused ? READ_REFUSED : READ_BLOCKED
+    // What is wrong with a telegram that came is no fault of the bus.
+    return code === Code.MeterRefused || code === Code.MeterOther || code < 4000 ? READ_REFUSED : READ_BLOCKED
 }
 
 /** Octets of a meter's record, of its copy in the store. */
-const recordSize = 16
+const recordSize = 20
 const copySize = recordSize + 4
 const none = 0xff
 /** Places in a record. */
@@ -31,6 +32,7 @@ const PERIOD = 4
 const MISSED = 6
 const DUE = 8
 const GOOD = 12
+const COUNTER = 16
 
 /** First wait after a failure, doubled with each one more, in s; longest of a meter that seems dead. */
 const firstWait = 30
@@ -41,13 +43,14 @@ const blockedWait = 60
 
 /**
  * When which meter of which bus is read. Each bus is served by a fiber of its own that asks `next` and tells `done`; nothing here waits, so a blocked bus keeps no
- * other from its work. All is held in one Buffer, 16 octets a meter; of each record the store has two copies, written in turn, so a power cut at any octet leaves the
+ * other from its work. All is held in one Buffer, 20 octets a meter; of each record the store has two copies, written in turn, so a power cut at any octet leaves the
  * state before or after. `BusSchedule.octets(count)` octets of the store from `at` on.
  *
  * A meter that fails is asked again after 30 s, 60 s, ... but not later than its next turn; after 4 failures it counts as dead and its waits go on doubling, up to a day. A bus on which
  * nobody answers is blocked: its meters are not counted as failing, one of them is tried a minute.
  *
- * Record: sequence U8 | bus U8 (FF = none) | failures in a row U8 | what went wrong last U8 (bit 7: answers late) | period U16 in minutes | turns missed U16 | due U32 | last read U32 (UTC seconds).
+ * Record: sequence U8 | bus U8 (FF = none) | failures in a row U8 | what went wrong last U8 (bit 7: answers late) | period U16 in minutes | turns missed U16 | due U32 | last read U32 (UTC
+ * seconds) | number of the last telegram taken U32 (its message counter or access number; FFFFFFFF = none).
  *
  * @devsWhenUsed
  */
@@ -94,6 +97,7 @@ export class BusSchedule {
         this.records.fillAt(record + BUS, recordSize - BUS, 0)
         this.records[record + BUS] = bus
         this.records.setAt(record + PERIOD, "u16", minutes)
+        this.records.setAt(record + COUNTER, "u32", 0xffffffff)
         this.save(meter, now)
     }
 
@@ -152,6 +156,32 @@ export class BusSchedule {
         }
         records.setAt(record + DUE, "u32", next)
         this.save(meter, 0)
+    }
+
+    /** Number of the last telegram taken from this meter, -1 = none. */
+    counter(meter: number): number {
+        const counter = this.records.getAt(meter * recordSize + COUNTER, "u32")
+        return counter === 0xffffffff ? -1 : counter
+    }
+
+    /** A telegram with this number is taken; kept with the next `done`. */
+    accepted(meter: number, counter: number): void {
+        this.records.setAt(meter * recordSize + COUNTER, "u32", counter)
+    }
+
+    /** Bus of this meter, 255 = there is none in this place. */
+    busOf(meter: number): number {
+        return this.records[meter * recordSize + BUS]
+    }
+
+    /** When it was read last, UTC seconds; 0 = never. */
+    lastRead(meter: number): number {
+        return this.records.getAt(meter * recordSize + GOOD, "u32")
+    }
+
+    /** When it is due, UTC seconds. */
+    due(meter: number): number {
+        return this.records.getAt(meter * recordSize + DUE, "u32")
     }
 
     /** Should this meter be given more time than the standard does: it was late before, or failed last time? */

@@ -232,6 +232,8 @@ export enum Code {
     PlcUnknownPeer = 2972,
     /** A proved frame carries no message that is known here. */
     PlcMessage = 2973,
+    /** The telegram of a meter is longer than any that is kept. */
+    TelegramTooLong = 2701,
     /** The tag of a sealed message does not hold: changed octets, or another key or nonce. */
     TagMismatch = 3000,
     ChainSignature = 3201,
@@ -400,6 +402,8 @@ export enum Code {
     MeterRefused = 4904,
     /** Every answer came damaged: several meters at one address, or a disturbed line. */
     MeterGarbled = 4905,
+    /** Who answers is not the meter that was asked. */
+    MeterOther = 4906,
     /** The certificate has no role, or not one that this place asks for. */
     RoleMismatch = 5200,
     /** A provider's certificate is in force already; changing the provider is another order. */

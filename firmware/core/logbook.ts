@@ -29,6 +29,10 @@ export enum Event {
     addressesSet = 19,
     certificateTaken = 20,
     softwareAnnounced = 22,
+    /** A meter of the field buses was put on the list or taken off it. */
+    meterSet = 23,
+    /** Telegrams of a meter are refused from now on; `code` says why, the detail is the meter's address. */
+    telegramRefused = 24,
 }
 
 /** Function and role of an entry that has none, and the role of nobody: whoever sent it proved nothing. */

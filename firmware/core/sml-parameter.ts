@@ -47,6 +47,8 @@ export const blockPath = hex`8181c7f063ff`
 export const activatePath = hex`8181c7f064ff`
 export const confirmPath = hex`8181c7f065ff`
 export const rollbackPath = hex`8181c7f066ff`
+/** Meters of a MUC's field buses (firmware/muc/README.md). */
+export const fieldMetersPath = hex`8181c7f070ff`
 
 /** A tree without children whose value is an octet string. */
 export function octetsLeaf(name: Buffer, value: Buffer): SmlValue[] {

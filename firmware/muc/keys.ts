@@ -4,7 +4,7 @@ import { SwitchedRecord } from "../core/journal"
 import { cut, join, sameOctets } from "../core/octets"
 import { platform } from "../core/platform"
 import type { Store } from "../core/store"
-import { symmetricKeysAt } from "./layout"
+import { moreKeysAt, symmetricKeysAt } from "./layout"
 
 /** Link-layer address of a radio meter as on the air (EN 13757-4): manufacturer 2, number 4, version 1, device type 1. */
 const addressSize = 8
@@ -19,8 +19,9 @@ const recordSize = valueAt + verifierSize
 /** Two copies with their checks, and the switch. */
 const slotSize = 2 * (recordSize + 4) + 1
 
-/** Most keys: 27 radio meters, two PLC links and the password. */
-export const mostKeys = 30
+/** Keys that the first region has room for, and in all: 97 radio meters, two PLC links and the password. */
+const firstKeys = 30
+export const mostKeys = 100
 
 /**
  * The symmetric secrets of the MUC, a slot each. What is replaced or removed is overwritten in both copies of its record. Nothing
@@ -69,6 +70,18 @@ export class KeyRing {
         checkValue(kind, value)
     }
 
+    /** Address of the radio meter whose key this slot (0 to `mostKeys` - 1) holds. */
+    meterAt(slot: number): Buffer | undefined {
+        const record = this.load(slot)
+        return record[0] === Held.MBusKey ? cut(record, addressAt, addressSize) : undefined
+    }
+
+    /** The key in this slot, for what checks a telegram and tells nobody. */
+    keyAt(slot: number): Buffer {
+        const record = this.load(slot)
+        return cut(record, valueAt, record[lengthAt])
+    }
+
     /** Is there a key of this kind? */
     holds(kind: Held): boolean {
         for (let i = 0; i < mostKeys; ++i) if (this.load(i)[0] === kind) return true
@@ -94,7 +107,8 @@ export class KeyRing {
     }
 
     private record(slot: number): SwitchedRecord {
-        return new SwitchedRecord(this.store, symmetricKeysAt + slot * slotSize, recordSize)
+        const at = slot < firstKeys ? symmetricKeysAt : moreKeysAt - firstKeys * slotSize
+        return new SwitchedRecord(this.store, at + slot * slotSize, recordSize)
     }
 
     /** A damaged slot holds nothing; the key is missed in the list and put anew. */

@@ -26,7 +26,8 @@ export enum TrustSlot {
     SecurityManagement = 4,
 }
 
-/** Symmetric keys (4 KB). */
+/** Symmetric keys: the first 30 (4 KB), and 70 more (0x4000 to 0x645E). */
+export const moreKeysAt = 0x04000
 export const symmetricKeysAt = 0x08000
 
 /** Revocation lists: a slot for each issuer and a spare one, into which the next list is written while the old one stands. */
@@ -61,3 +62,16 @@ export const logbookEntries = 250
  * itself refuses more than these 3 KB.
  */
 export const broughtAt = 0x1f400
+
+/**
+ * Meters of the field buses (`muc_field`): who they are, when they are read (`BusSchedule`), the list of telegrams that is being filled
+ * and the one being signed, and the newest signed lists, a ring.
+ */
+export const fieldMetersAt = 0x06800
+export const mostFieldMeters = 250
+export const fieldPlanAt = 0x17000
+export const openListsAt = 0x1a000
+export const openListSize = 0x600
+export const telegramListsAt = 0x1ac00
+export const telegramListSize = 0x800
+export const telegramLists = 9

@@ -2,9 +2,7 @@ import type { Settings } from "../../hal/ports"
 import { PlombError } from "../core/errors"
 import { platform } from "../core/platform"
 import { SmlReceiver } from "../core/sml-receive"
-import type { Router } from "./answer"
 import { endpointOf } from "./endpoint"
-import type { Initialization } from "./initialization"
 import type { SecureUplink } from "./secure-uplink"
 
 /** Longest request file taken from the uplink. */
@@ -19,6 +17,17 @@ const receiveMs = 10000
 const shortestSilenceMs = 20000
 const firstSilenceMs = 120000
 const longestSilenceMs = 600000
+
+/** Who answers what comes down the uplink; undefined for what is no request. Throws `PlombError` for damaged octets. */
+export interface Answers {
+    route(raw: Buffer): Buffer | undefined
+}
+
+/** What is to be fetched over the board's one socket while there is no connection to the head-end. */
+export interface Fetching {
+    due(): boolean
+    run(): void
+}
 
 /** How patient the MUC is, learned of its head-end. */
 class Patience {
@@ -42,9 +51,9 @@ class Patience {
  */
 export function serveUplink(
     uplink: SecureUplink,
-    router: Router,
+    router: Answers,
     addresses: Settings,
-    initialization: Initialization,
+    initialization: Fetching | undefined,
 ): void {
     const patience = new Patience()
     const receiver = new SmlReceiver(
@@ -57,7 +66,7 @@ export function serveUplink(
         () => {},
     )
     while (true) {
-        if (initialization.due()) initialization.run()
+        if (initialization && initialization.due()) initialization.run()
         const endpoint = endpointOf(addresses.get("uplink"))
         if (!endpoint) {
             platform().sleepMs(receiveMs)
@@ -73,7 +82,7 @@ export function serveUplink(
             console.log(where + e.message)
         }
         uplink.close()
-        if (initialization.due()) continue
+        if (initialization && initialization.due()) continue
         // Half of it by chance: a head-end that was away is not called by all its MUCs in one moment.
         platform().sleepMs(patience.pauseMs * (0.5 + Math.random() / 2))
         patience.pauseMs = Math.min(longestPauseMs, patience.pauseMs * 2)
@@ -84,7 +93,7 @@ export function serveUplink(
 function serveConnection(
     uplink: SecureUplink,
     receiver: SmlReceiver,
-    initialization: Initialization,
+    initialization: Fetching | undefined,
     patience: Patience,
 ): string {
     // What the peer before has begun is not the next one's.
@@ -103,12 +112,12 @@ function serveConnection(
             patience.bear(2 * patience.silenceMs)
             return "silent: connecting anew"
         }
-        if (!receiver.inside && initialization.due()) return "closed for the directory"
+        if (initialization && !receiver.inside && initialization.due()) return "closed for the directory"
     }
 }
 
 /** A damaged request gets no answer: whom to answer is not known. */
-function routed(router: Router, file: Buffer): Buffer | undefined {
+function routed(router: Answers, file: Buffer): Buffer | undefined {
     try {
         return router.route(file)
     } catch (e: any) {

@@ -206,7 +206,7 @@ describe("devicescript.json", () => {
 
     test("the project's own names all images and all four boards", () => {
         const variants = readManifest(checkout)
-        const images = new Set(["meter", "meter_calibration", "muc", "muc_install", "display"])
+        const images = new Set(["meter", "meter_calibration", "muc", "muc_field", "muc_install", "display"])
         expect(new Set(variants.map(each => each.image))).toEqual(images)
         const hardware = new Set(variants.map(each => each.hardware))
         expect(hardware).toEqual(new Set(["vm", "plomb_pico", "plomb_pico_w", "plomb_esp32_c3", "plomb_esp32_s3"]))
@@ -214,7 +214,15 @@ describe("devicescript.json", () => {
 
     test("key agreement is in the MUC's images, which speak TLS or take sealed keys, and only there", () => {
         for (const { image, agreement } of readManifest(checkout))
-            expect(agreement !== undefined, image).toBe(image === "muc" || image === "muc_install")
+            expect(agreement !== undefined, image).toBe(["muc", "muc_field", "muc_install"].includes(image))
+    })
+
+    test("the generated entry of a MUC with field buses imports those of its row, each once, a line each", () => {
+        const variant = readManifest(checkout).find(each => each.image === "muc_field" && each.board === "vm")!
+        const text = entryText({ ...variant, buses: ["mbus", "mbus", "sml"] })
+        expect(text).toContain("}, [startMbus, startMbus, startSml])")
+        expect(text.match(/import .*field-mbus"/g)).toHaveLength(1)
+        expect(text).not.toContain("wmbus")
     })
 
     test("the generated entry hands the board's own pins to the bus and the seal", () => {

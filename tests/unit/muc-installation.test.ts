@@ -10,7 +10,7 @@ import { Holdings } from "../../firmware/muc/holdings"
 import { Identity, Step } from "../../firmware/muc/identity"
 import { Installation } from "../../firmware/muc/installation"
 import { KeyRing, mostKeys } from "../../firmware/muc/keys"
-import { symmetricKeysAt, TrustSlot, trustAt } from "../../firmware/muc/layout"
+import { moreKeysAt, symmetricKeysAt, TrustSlot, trustAt } from "../../firmware/muc/layout"
 import { SoftwareCustody } from "../../hal/keys-software"
 import { passwordVerifier } from "../../tools/commission/secrets"
 import { initPki } from "../../tools/pki/init"
@@ -373,7 +373,7 @@ describe("Secrets of a MUC", () => {
         expect(ring().items()).toEqual([])
     })
 
-    it(`are at most ${mostKeys}, inside their 4 KB, and the full ring still replaces and removes`, () => {
+    it(`are at most ${mostKeys}, inside their regions, and the full ring still replaces and removes`, () => {
         const meter = (n: number) => Buffer.alloc(8, n)
         for (let n = 1; n <= mostKeys; ++n) ring().put(Held.MBusKey, meter(n), key(n))
         expect(codeThrown(() => ring().put(Held.UserKey, none, key(99)))).toBe("TooManyKeys")
@@ -381,7 +381,11 @@ describe("Secrets of a MUC", () => {
         ring().put(Held.MBusKey, meter(3), none)
         ring().put(Held.UserKey, none, key(99))
         expect(ring().items()).toHaveLength(mostKeys)
-        const outside = [store.cells.subarray(0, symmetricKeysAt), store.cells.subarray(symmetricKeysAt + 0x1000)]
+        const outside = [
+            store.cells.subarray(0, moreKeysAt),
+            store.cells.subarray(moreKeysAt + 70 * 133, symmetricKeysAt),
+            store.cells.subarray(symmetricKeysAt + 0x1000),
+        ]
         for (const cells of outside) expect(cells.every(cell => cell === 0)).toBe(true)
     })
 

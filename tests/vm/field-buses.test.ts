@@ -3,6 +3,7 @@ import { Code } from "../../firmware/core/errors"
 import { I2cBusModel } from "../../tools/chips/bus"
 import { IecMeter } from "../../tools/chips/iec-meter"
 import { Mb85rc1mt } from "../../tools/chips/mb85rc1mt"
+import { meterContent, meterIdentification } from "../../tools/chips/mbus-content"
 import { MbusLine, type MbusSlaveOptions } from "../../tools/chips/mbus-line"
 import { Rs485Wire } from "../../tools/chips/rs485-wire"
 import { Sc16is752 } from "../../tools/chips/sc16is752"
@@ -10,7 +11,6 @@ import { WmbusModule } from "../../tools/chips/wmbus-module"
 import { Board } from "../../tools/vm/board.ts"
 import { compile } from "../../tools/vm/compile.ts"
 import { World } from "../../tools/vm/world.ts"
-import { meterContent, meterIdentification } from "../helpers/mbus-meters"
 
 /** Words of the line of log that begins with `name`. */
 let said: (name: string) => string[]

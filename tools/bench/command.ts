@@ -2,13 +2,14 @@ import { readArgs, UsageError } from "../cli/usage.ts"
 import { expected, type Matrix, passed, type Report, reportText, unexpected } from "./report.ts"
 import { type Scenario, scenarios } from "./scenarios.ts"
 
-export const help = `plomb bench [NAME|all] [--list] [--json]
+export const help = `plomb bench [NAME|all] [--hours N] [--list] [--json]
 
 Without a name: plays the use cases of the paper's chapter 5 on the running images and prints their matrix. With one: runs it
 and prints what came of each trial; "NO:" marks what should not have come out so, and the exit code is 1.
 
 ${scenarios.map(each => `  ${each.name.padEnd(17)} ${each.purpose}`).join("\n")}
 
+  --hours N  of a scenario that plays a day: only so long (1 to 48)
   --list     the scenarios there are, and nothing is run
   --json     the same for machines, and nothing else, on standard output
 
@@ -22,9 +23,13 @@ export async function run(args: string[]): Promise<number> {
         options: {
             json: { type: "boolean", default: false },
             list: { type: "boolean", default: false },
+            hours: { type: "string" },
         },
     })
     const [name, more] = positionals
+    const hours = values.hours === undefined ? undefined : Number(values.hours)
+    if (hours !== undefined && !(Number.isInteger(hours) && hours >= 1 && hours <= 48))
+        throw new UsageError(`--hours takes 1 to 48, not "${values.hours}"`)
     if (more !== undefined) throw new UsageError("one scenario, or all")
     if (values.list) {
         if (values.json)
@@ -41,7 +46,7 @@ export async function run(args: string[]): Promise<number> {
     const results: Result[] = []
     for (const scenario of chosen) {
         const began = Date.now()
-        const report = await reportOf(scenario, name === undefined)
+        const report = await reportOf(scenario, name === undefined, hours)
         const good = passed(report, insist)
         results.push({ scenario, report, good, seconds: (Date.now() - began) / 1000 })
         if (!values.json && (name !== undefined || !good))
@@ -62,11 +67,11 @@ interface Result {
 }
 
 /** Of many, one that breaks off is one that failed; the others still run. */
-async function reportOf(scenario: Scenario, many: boolean): Promise<Report> {
+async function reportOf(scenario: Scenario, many: boolean, hours: number | undefined): Promise<Report> {
     const { run } = await scenario.load()
-    if (!many) return run()
+    if (!many) return run(hours)
     try {
-        return await run()
+        return await run(hours)
     } catch (error) {
         const why = (error as Error).message
         const rows = [{ names: [scenario.name], cells: [unexpected("broken off", why)] }]

@@ -63,6 +63,15 @@ export const bindings: Record<Port, Record<string, Binding>> = {
     },
 }
 
+/** Field buses that a row can name, and who serves them: module in `firmware/muc/`, and what it exports. */
+export const fieldBuses: Record<string, [module: string, exported: string]> = {
+    mbus: ["field-mbus", "startMbus"],
+    mbus_secured: ["field-mbus-secured", "startSecuredMbus"],
+    iec62056: ["field-iec", "startIec62056"],
+    wmbus: ["field-wmbus", "startWmbus"],
+    sml: ["field-sml", "startSml"],
+}
+
 /** Settings and seal switch follow from where the image runs. */
 export const surroundings: Record<"vm" | "board", { settings: Binding; startSeal: string; sealOpen: Binding }> = {
     vm: {

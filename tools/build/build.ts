@@ -24,6 +24,8 @@ export interface BuildReport {
     softwareChecksum: string
     checksumAt: number
     sizes: Sizes
+    /** Field buses of the image, one a line. */
+    buses?: string[]
 }
 
 /** An image that is ready to run: also on disk, in `folder`. */
@@ -81,6 +83,7 @@ export async function buildVariant(variant: Variant, root = checkout): Promise<B
         softwareChecksum: Buffer.from(image.bytecode.slice(checksumAt, checksumAt + 32)).toString("hex"),
         checksumAt,
         sizes: measure(image),
+        ...(variant.buses ? { buses: variant.buses } : {}),
     }
     const folder = dirname(join(root, path))
     mkdirSync(folder, { recursive: true })

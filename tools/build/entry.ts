@@ -1,4 +1,4 @@
-import { type Binding, bindings, surroundings } from "./bindings.ts"
+import { type Binding, bindings, fieldBuses, surroundings } from "./bindings.ts"
 import { checksumMark } from "./checksum.ts"
 import type { Variant } from "./manifest.ts"
 
@@ -33,6 +33,9 @@ export function entryText(variant: Variant): string {
         'import { installDevicePlatform } from "../../../hal/runtime"',
         'import type { KeyCustody } from "../../../hal/ports"',
         ...importLines(used),
+        ...[...new Set(variant.buses)].map(
+            bus => `import { ${fieldBuses[bus][1]} } from "../../../firmware/muc/${fieldBuses[bus][0]}"`,
+        ),
         "",
         "let custody: KeyCustody",
         "installDevicePlatform((publicKey, digest, signature) => custody.verify(publicKey, digest, signature))",
@@ -50,7 +53,7 @@ export function entryText(variant: Variant): string {
         `    softwareIdentification: ${JSON.stringify(identification(variant))},`,
         `    softwareChecksum: hex\`${checksumMark}\`,`,
         `    sealOpen: () => ${around.sealOpen.expression},`,
-        "})",
+        variant.buses ? `}, [${variant.buses.map(bus => fieldBuses[bus][1]).join(", ")}])` : "})",
         "",
     ].join("\n")
 }

@@ -1,6 +1,6 @@
 import { existsSync, readFileSync } from "node:fs"
 import { join } from "node:path"
-import { bindings, type Port } from "./bindings.ts"
+import { bindings, fieldBuses, type Port } from "./bindings.ts"
 
 /** One image for one board: a row of `devicescript.json`. */
 export interface Variant {
@@ -20,6 +20,8 @@ export interface Variant {
     /** Key agreement of TLS. */
     agreement?: string
     uplink?: string
+    /** Field buses, one a line. */
+    buses?: string[]
 }
 
 /** `devicescript.json` says something that cannot be built. */
@@ -27,6 +29,9 @@ export class ManifestError extends Error {}
 
 /** Ports that an image may do without. */
 const optional: Port[] = ["spare", "agreement", "uplink"]
+
+/** Lines of the two UART chips that a board can carry. */
+const mostLines = 4
 
 /** All variants of the manifest in `root`, in its order. Throws `ManifestError` naming what is wrong. */
 export function readManifest(root: string): Variant[] {
@@ -59,6 +64,13 @@ export function readManifest(root: string): Variant[] {
             for (const port of ["spare", "agreement"])
                 if (row[port] === "element" && row.custody !== "element")
                     throw new ManifestError(`${where}: ${port} "element" needs custody "element"`)
+            for (const name of row.buses ?? [])
+                if (!Object.keys(fieldBuses).includes(name))
+                    throw new ManifestError(
+                        `${where}: there is no bus "${name}", expected one of ${Object.keys(fieldBuses).join(", ")}`,
+                    )
+            if ((row.buses?.length ?? 0) > mostLines)
+                throw new ManifestError(`${where}: ${row.buses.length} buses, two UART chips have ${mostLines} lines`)
             variants.push({
                 image,
                 board,
@@ -70,6 +82,7 @@ export function readManifest(root: string): Variant[] {
                 spare: row.spare,
                 agreement: row.agreement,
                 uplink: row.uplink,
+                buses: row.buses,
             })
         }
     }

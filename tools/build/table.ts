@@ -30,7 +30,10 @@ export function sizeTable(reports: BuildReport[], heaps: Map<string, string>): s
     const line = (row: string[]) =>
         "  " + row.map((cell, i) => (i === 0 ? cell.padEnd(widths[i]) : cell.padStart(widths[i]))).join("  ")
     const rule = "  " + widths.map(width => "-".repeat(width)).join("  ")
-    return [line(head), line(limits), rule, ...rows.map(line)].join("\n")
+    const buses = reports
+        .filter(report => report.buses)
+        .map(({ board, buses }) => `  ${board}: field buses ${buses?.join(", ")}`)
+    return [line(head), line(limits), rule, ...rows.map(line), ...buses].join("\n")
 }
 
 /** What of the builds of one image is above its limit: a line each, empty when all is well. */

@@ -1,6 +1,7 @@
 import { EventEmitter } from "node:events"
 import { rmSync } from "node:fs"
 import { Held, type HeldItem, HeldState, readItem } from "../../firmware/core/inventory.ts"
+import { getProcParameterReq } from "../../firmware/core/sml-messages.ts"
 import { Role } from "../../firmware/core/x509-role.ts"
 import type { Evidence } from "../evidence/format.ts"
 import type { TlsSettings } from "../tls/settings.ts"
@@ -161,6 +162,13 @@ export class HeadEnd extends EventEmitter {
     async inventory(serverId: string): Promise<HeldItem[]> {
         const { response } = await this.hub.ask(serverId.toLowerCase(), [0x0501], inventoryRequest)
         return treeValues(response, maxHeld).map(readItem)
+    }
+
+    /** The octet strings under a parameter's path that only who has the right may read. Rejects with `ExchangeError`. */
+    async parameter(serverId: string, path: Buffer): Promise<Buffer[]> {
+        const question = (id: Buffer, server: Buffer) => getProcParameterReq(id, server, [path])
+        const { response } = await this.commander.ask(serverId.toLowerCase(), [0x0501], question)
+        return treeValues(response, maxHeld)
     }
 
     /** `Hub.relay`: carries what others have signed, and signs nothing. */

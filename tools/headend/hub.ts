@@ -59,6 +59,8 @@ export class Hub extends EventEmitter {
     private readonly listener: TlsListener
     private readonly connections = new Set<PeerConnection>()
     private readonly routes = new Map<string, Route>()
+    /** MUCs that sign lists themselves, of telegrams of meters that cannot. */
+    private readonly signing = new Set<string>()
     private readonly sleepers = new Map<NodeJS.Timeout, () => void>()
     closed = false
 
@@ -88,9 +90,9 @@ export class Hub extends EventEmitter {
         })
     }
 
-    /** The meters that connected peers have said they reach. */
+    /** The meters that connected peers have said they reach, and the MUCs that sign lists themselves. */
     meters(): KnownMeter[] {
-        return this.everybody().filter(({ serverId, muc }) => serverId !== muc)
+        return this.everybody().filter(({ serverId, muc }) => serverId !== muc || this.signing.has(muc))
     }
 
     /** Meters, and MUCs that have some as reachable by themselves. */
@@ -267,7 +269,9 @@ export class Hub extends EventEmitter {
         const now = new Set(routes.map(([id]) => id))
         for (const id of before) if (!now.has(id)) this.routes.delete(id)
         for (const [id, muc] of routes) this.routes.set(id, { connection, muc })
-        const fresh = routes.filter(([id, muc]) => id !== muc && !before.includes(id)).map(([id]) => id)
+        const fresh = routes
+            .filter(([id, muc]) => (id !== muc || this.signing.has(id)) && !before.includes(id))
+            .map(([id]) => id)
         if (fresh.length === 0) return
         const named = fresh.length > 8 ? `${fresh.length} meters` : fresh.join(", ")
         this.log(`MUC ${connection.id} reaches ${named}`)
@@ -286,7 +290,9 @@ export class Hub extends EventEmitter {
             return []
         }
         const ids = [...new Set(meters.map(value => value.toString("hex")))]
-        return ids.length > 0 ? [id, ...ids].map(each => [each, id]) : []
+        if (ids.includes(id)) this.signing.add(id)
+        else this.signing.delete(id)
+        return ids.length > 0 ? [...new Set([id, ...ids])].map(each => [each, id]) : []
     }
 
     private behind(connection: PeerConnection): Promise<[string, string][]> {

@@ -10,7 +10,7 @@ export interface ImportRule {
 
 const core = /^firmware\/core\//
 // A link is the framing above a port, not a chip.
-const ports = /^hal\/(ports|machine|rs485-link|plc-uart)$/
+const ports = /^hal\/(ports|machine|rs485-link|plc-uart|mbus-master|iec62056-link|wmbus-receiver|push-listener)$/
 const anyHal = /^hal\//
 const library = /^@devicescript\//
 
@@ -64,7 +64,7 @@ function appRules(app: string): ImportRule[] {
     const shared = [core, /^firmware\/(tls|sandbox)\//, own, ports, /^@devicescript\/(core|runtime|server|servers)$/]
     return [
         {
-            files: new RegExp(`^firmware/${app}/(main|install|calibrate)\\.ts$`),
+            files: new RegExp(`^firmware/${app}/(main|install|calibrate|field)\\.ts$`),
             allowed: [...shared, anyHal],
             says: `${app}/main.ts and install.ts compose: core, its own rooms, hal`,
         },

@@ -3,6 +3,7 @@ import { mkdirSync } from "node:fs"
 import { join } from "node:path"
 import { ensureBuilt } from "../build/build.ts"
 import { meterBench, mucBench } from "../chips/bench.ts"
+import { Sc16is752 } from "../chips/sc16is752.ts"
 import { readArgs, UsageError } from "../cli/usage.ts"
 import { mucDeviceId } from "../desk/desk.ts"
 import { Board, type BoardEnd } from "../vm/board.ts"
@@ -15,7 +16,7 @@ import { mucLines, prepareMuc } from "./muc.ts"
 export const help = `plomb run IMAGE [--board NAME] [--serial N] [--set KEY=VALUE]... [--state DIR]
           [--clock real|virtual] [--for SECONDS] [--load FILE] [--pki DIR]
 
-Runs one board of an image (meter, meter_calibration, muc, muc_install, display) in the stock VM with models of all its parts, in the
+Runs one board of an image (meter, meter_calibration, muc, muc_field, muc_install, display) in the stock VM with models of all its parts, in the
 foreground, and prints what it logs, with source positions. Ctrl-C takes its power away.
 
   plomb run muc --set uplink=HOST:PORT
@@ -23,6 +24,10 @@ foreground, and prints what it logs, with source positions. Ctrl-C takes its pow
 runs a MUC that has been produced and installed: at the first time it is, by the parties of a PKI folder that is made
 where there is none. It connects over TLS 1.3 to any server with a certificate of that CA; what is needed for one is
 printed.
+
+  plomb run muc_field
+
+the same with field buses on its lines, to which nothing is connected here (plomb bench field-buses has meters).
 
   plomb run display
 
@@ -75,16 +80,18 @@ export async function run(args: string[]): Promise<number> {
     })
     const [name, ...more] = positionals
     if (!name || more.length > 0)
-        throw new UsageError("plomb run takes one image: meter, meter_calibration, muc, muc_install or display")
+        throw new UsageError(
+            "plomb run takes one image: meter, meter_calibration, muc, muc_field, muc_install or display",
+        )
     if (values.clock !== "real" && values.clock !== "virtual")
         throw new UsageError(`--clock is real or virtual, not "${values.clock}"`)
     const serial = numberOf("serial", values.serial, 0, 0xffffffff)
     const forMs = values.for === undefined ? Number.POSITIVE_INFINITY : 1000 * numberOf("for", values.for, 0, 1e9)
     const settings = settingsOf(values.set)
 
-    const isMuc = name === "muc" || name === "muc_install"
+    const isMuc = name === "muc" || name === "muc_install" || name === "muc_field"
     const { image, report } = await ensureBuilt(name, values.board)
-    const muc = name === "muc" ? await prepareMuc(serial, values.state, values.pki) : undefined
+    const muc = name === "muc" || name === "muc_field" ? await prepareMuc(serial, values.state, values.pki) : undefined
     for (const line of muc ? mucLines(serial, muc) : []) console.log(line)
     const world = new World({ clock: values.clock, startMs: Date.now() })
     const stateDir = muc?.stateDir ?? values.state
@@ -94,6 +101,8 @@ export async function run(args: string[]): Promise<number> {
     if (name === "display" && settings.key1plc === undefined) settings.key1plc = key.toString("hex")
     const desk = name === "display" ? displayDesk(world, serial, key, load) : undefined
     const bench = desk ? undefined : (isMuc ? mucBench : meterBench)({ clock: world, serial, stateDir, load })
+    const second = new Sc16is752({ clock: world, a1: "VDD", a0: "VDD" })
+    if (name === "muc_field") bench?.bus.attach(second)
     if (desk) printPictures(world, desk.panel)
     let end: BoardEnd | undefined
     let stop = false
@@ -102,7 +111,7 @@ export async function run(args: string[]): Promise<number> {
         world,
         deviceId: isMuc ? mucDeviceId(serial) : undefined,
         bus: (desk ?? bench)?.bus,
-        parts: desk ? desk.parts : bench && [bench],
+        parts: desk ? desk.parts : bench && (name === "muc_field" ? [bench, second] : [bench]),
         settings,
         flash: stateDir && join(stateDir, "flash.bin"),
         onLog: line => console.log(`${(world.elapsedMs() / 1000).toFixed(3).padStart(9)}  ${withNames(line)}`),

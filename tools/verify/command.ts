@@ -13,7 +13,7 @@ import { judgeLogSeries } from "./logbook-series.ts"
 import { isProof, seriesText, verdictJson, verdictText } from "./text.ts"
 
 export const help = `plomb verify FILE... [--anchor PEM]... [--at TIME] [--key HEX|PEM] [--extract DIR] [--json]
-             [--package FILE] [--image FILE]
+             [--package FILE] [--image FILE] [--meter-key ADDRESS=HEX]...
 
 Judges stored readings offline and says, check by check, what is proved, what fails and what is not shown.
 FILE is an evidence file (*.evidence.json; a reading, or a signed command and what the device answered), a
@@ -29,6 +29,7 @@ a removed, repeated or exchanged one shows by its number.
                  a weaker verdict under its own name, as whose key it is rests on you
   --package FILE the software package whose module should measure: compared with what a signed list or an attestation says
   --image FILE   the build of the fixed part that should run, as plomb build made it (.plomb/build/NAME/bytecode.devs)
+  --meter-key    key of a meter whose telegrams a MUC signed as received: to read them; the verdict needs none
   --extract DIR  write reading.sml, signed.bin, signature.der, key.pem, chain.pem for other tools:
                  openssl dgst -sha256 -verify key.pem -signature signature.der signed.bin
   --json         the findings for machines
@@ -66,6 +67,16 @@ function anchorsOf(paths: string[]): string[] {
     })
 }
 
+function meterKeysOf(words: string[]): Map<string, Buffer> {
+    return new Map(
+        words.map(word => {
+            const [, address, key] = /^([0-9a-f]{16})=([0-9a-f]{32})$/i.exec(word) ?? []
+            if (!address) throw new UsageError("--meter-key takes ADDRESS=HEX: 16 and 32 hex digits")
+            return [address.toLowerCase(), Buffer.from(key, "hex")]
+        }),
+    )
+}
+
 function keyOf(text: string): PublicKey {
     const isHex = /^[0-9a-fA-F\s:]+$/.test(text)
     const key = keyFromText(isHex ? text : readInput(text).toString("latin1"))
@@ -83,6 +94,7 @@ export async function run(args: string[]): Promise<number> {
             anchor: { type: "string", multiple: true },
             key: { type: "string" },
             extract: { type: "string" },
+            "meter-key": { type: "string", multiple: true },
             package: { type: "string" },
             image: { type: "string" },
             json: { type: "boolean" },
@@ -95,6 +107,7 @@ export async function run(args: string[]): Promise<number> {
         anchors: anchorsOf(values.anchor ?? []),
         key: values.key === undefined ? undefined : keyOf(values.key),
         atSeconds: values.at === undefined ? undefined : Math.floor(Date.parse(values.at) / 1000),
+        meterKeys: meterKeysOf(values["meter-key"] ?? []),
         known: knownOf(values.package, values.image),
     }
     const inputs = positionals.map(path => ({ path, octets: readInput(path) }))

@@ -121,7 +121,7 @@ export function judgeEvidence(source: string, evidence: Evidence, judgement: Jud
         const findings = new Findings()
         findings.list.push(...frame.list)
         if (answered) judgeEnvelope(findings, answered, evidence)
-        const { reading, link, key, since } = judgeItem(findings, file!, item, evidence, judgement)
+        const { reading, link, key, since, telegrams } = judgeItem(findings, file!, item, evidence, judgement)
         const name = nameOf(findings, judgement.key !== undefined)
         return {
             source: items.length > 1 ? `${source} (${item.kind} ${i + 1} of ${items.length})` : source,
@@ -131,6 +131,7 @@ export function judgeEvidence(source: string, evidence: Evidence, judgement: Jud
             findings: findings.list,
             reading,
             link,
+            telegrams,
             proof: {
                 sml: evidence.sml,
                 chain: evidence.chain,

@@ -1,4 +1,5 @@
 import type { JudgedLog } from "./logbook.ts"
+import type { ListedTelegram } from "./telegram-list.ts"
 
 /** What one check came to. "not shown": nothing contradicts it, and nothing proves it. */
 export type Result = "proved" | "failed" | "not shown"
@@ -111,6 +112,8 @@ export interface Verdict {
     proof?: SignedOctets
     /** An exported logbook as far as it could be read. */
     log?: JudgedLog
+    /** Telegrams of other meters that a signed list holds. */
+    telegrams?: ListedTelegram[]
     /** Facts that checks between several readings need. */
     link?: Link
 }
@@ -119,12 +122,13 @@ export interface Verdict {
 export interface Link {
     serverId: string
     pagination: number
-    secondsIndex: number
+    /** Of a meter; that of a MUC begins anew with each start. */
+    secondsIndex?: number
     /** UTC seconds where the meter's clock was set, else undefined. */
     atSeconds?: number
-    /** 1-0:1.8.0 and 1-0:2.8.0 in 0.1 Wh. */
-    drawn: bigint
-    fedIn: bigint
+    /** 1-0:1.8.0 and 1-0:2.8.0 in 0.1 Wh; a list of telegrams has none. */
+    drawn?: bigint
+    fedIn?: bigint
     /** SHA-256 of the octets this reading was signed over, hex. */
     hash: string
     previousHash: string

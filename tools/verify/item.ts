@@ -3,9 +3,18 @@ import type { Evidence } from "../evidence/format.ts"
 import { isoOf, judgeChain, judgeSince } from "./chain.ts"
 import { type PublicKey, verifyBoth } from "./curves.ts"
 import type { Findings, Link } from "./findings.ts"
+import { mucRole } from "./role.ts"
 import { deviations, entryOf, numberOf, obis, profileOf, type SignedItem, textOctets } from "./signed-list.ts"
 import type { SmlFile } from "./sml-file.ts"
 import { intOf } from "./sml-tlv.ts"
+import {
+    isTelegramList,
+    type ListedTelegram,
+    readingsText,
+    readTelegrams,
+    telegramProfile,
+    telegramReadings,
+} from "./telegram-list.ts"
 
 /** What the person knows of the software that should run. */
 export interface KnownSoftware {
@@ -23,6 +32,8 @@ export interface Judgement {
     key?: PublicKey
     /** The software that should run. */
     known?: KnownSoftware
+    /** Keys of meters whose telegrams are encrypted, by address in hex: to read them, not to judge them. */
+    meterKeys?: Map<string, Buffer>
     /** UTC seconds: judge certificates and revocation as of this moment. */
     atSeconds?: number
     /** The verifier's clock, UTC seconds; the present moment by default. It decides nothing but what is said of the time since. */
@@ -100,18 +111,21 @@ export function judgeItem(
     item: SignedItem,
     evidence: Evidence,
     judgement: Judgement,
-): { reading: Record<string, string>; link?: Link; key?: PublicKey; since: string } {
+): { reading: Record<string, string>; link?: Link; key?: PublicKey; since: string; telegrams?: ListedTelegram[] } {
     const { payload } = file
     const place = `message ${item.messageNumber}`
     const at = (offset: number) => `${place}, file offset ${file.fileOffset(offset)}`
     const serverId = item.serverId.toString("hex")
-    const wanted = profileOf(item)
+    const ofTelegrams = isTelegramList(item)
+    const wanted = ofTelegrams ? telegramProfile : profileOf(item)
     const profile = textOctets(payload, item, obis.profile)
         ?.toString("latin1")
         .replace(/[^ -~]/g, "?")
         .slice(0, 40)
     findings.check(profile === wanted, "signing profile", wanted, place, wanted, profile ?? "none")
-    const wrong = deviations(payload, item)
+    const { telegrams, wrong } = ofTelegrams
+        ? readTelegrams(payload, item)
+        : { telegrams: undefined, wrong: deviations(payload, item) }
     for (const { at: offset, what, expected, came } of wrong)
         findings.failed("structure of the signed list", wanted, `${at(offset)}, ${what}`, expected, came)
     if (wrong.length === 0)
@@ -147,6 +161,8 @@ export function judgeItem(
             crls: evidence.crls,
             anchors: judgement.anchors,
             serverId,
+            roles: ofTelegrams ? [mucRole] : undefined,
+            whose: ofTelegrams ? "MUC" : undefined,
             atSeconds,
             atText,
             receivedSeconds,
@@ -286,6 +302,29 @@ export function judgeItem(
         reading["module SHA-256"] = module.checksum
     }
     if (word !== undefined) reading.status = word.toString(16).padStart(8, "0")
+    if (telegrams) {
+        reading.muc = reading.meter
+        delete reading.meter
+        reading.telegrams = String(telegrams.length)
+        telegrams.forEach((each, i) => {
+            const when = each.atSeconds === undefined ? "time not known" : isoOf(each.atSeconds)
+            const key = judgement.meterKeys?.get(each.meter)
+            const what = readingsText(telegramReadings(each, key))
+            reading[`${i + 1}`] = `${each.kind} meter ${each.meter}, ${when}, protection ${each.protection}: ${what}`
+        })
+        if (pagination === undefined || !previous) return { reading, key, since, telegrams }
+        const hash = createHash("sha256").update(item.signed).digest("hex")
+        const at = timed ? moment : undefined
+        const link = {
+            serverId,
+            pagination: Number(pagination),
+            atSeconds: at,
+            hash,
+            previousHash: previous.toString("hex"),
+            signed,
+        }
+        return { reading, link, key, since, telegrams }
+    }
     if (pagination === undefined || index === undefined || drawn === undefined || fedIn === undefined || !previous)
         return { reading, key, since }
     const link: Link = {

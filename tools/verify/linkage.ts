@@ -43,6 +43,7 @@ function judgePair(findings: Findings, before: Member, after: Member): void {
             `${next} after ${a.pagination}`,
             `${b.pagination}; ${numbers(next, b.pagination - 1)} ${b.pagination - 1 === next ? "is" : "are"} not among these files`,
         )
+    if (a.drawn === undefined || b.drawn === undefined || a.fedIn === undefined || b.fedIn === undefined) return
     findings.check(
         b.drawn >= a.drawn && b.fedIn >= a.fedIn,
         "registers never go back",
@@ -51,6 +52,7 @@ function judgePair(findings: Findings, before: Member, after: Member): void {
         `1-0:1.8.0 and 1-0:2.8.0 from ${a.drawn} and ${a.fedIn} upwards (0.1 Wh)`,
         `${b.drawn} and ${b.fedIn}`,
     )
+    if (a.secondsIndex === undefined || b.secondsIndex === undefined) return
     findings.check(
         b.secondsIndex >= a.secondsIndex,
         "seconds index never goes back",

@@ -24,6 +24,8 @@ const events: Record<number, string> = {
     18: "symmetric keys set",
     19: "addresses set",
     20: "certificate taken",
+    23: "meters of the field buses set",
+    24: "telegrams of a meter refused",
 }
 
 /** Functions of the access table by number. */

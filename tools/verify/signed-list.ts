@@ -10,6 +10,9 @@ export interface Entry {
     unit?: number
     scaler?: number
     status?: SmlNode
+    time?: SmlNode
+    /** The entry has a signature of its own. */
+    signed: boolean
     /** The entry carries a time or a signature of its own. */
     more: boolean
 }
@@ -147,12 +150,14 @@ function readEntry(payload: Buffer, node: SmlNode, kind: SignedItem["kind"]): En
     if (name.length !== 6) throw new SmlDamage(items[0].start, "objName: 6 octets", `${name.length}`)
     const own = kind === "list" ? [items[2], items[6]] : [items[4]]
     const more = own.some(each => each.type !== "absent")
-    const entry: Entry = { obis: name.toString("hex"), node, value, more }
+    const signed = own[own.length - 1].type !== "absent"
+    const entry: Entry = { obis: name.toString("hex"), node, value, signed, more }
     // An empty octet string and no value are the same octet; of a module it says that none measures.
     if (value.type === "absent" && entry.obis !== obis.module) throw new SmlDamage(value.start, "a value", "nothing")
     if (unit.type !== "absent") entry.unit = Number(uintOf(payload, unit, "unit", 1))
     if (scaler.type !== "absent") entry.scaler = Number(intOf(payload, scaler, "scaler", 1))
     if (kind === "list" && items[1].type !== "absent") entry.status = items[1]
+    if (kind === "list" && items[2].type !== "absent") entry.time = items[2]
     return entry
 }
 

@@ -49,7 +49,12 @@ export function statementOf(name: VerdictName, findings: Findings, reading: Reco
     )
         ? " The meter keeps its key in software, not in a secure element."
         : ""
-    const who = `meter ${reading.meter ?? "unknown"}`
+    if (reading.muc && (name === "proof" || name === "proof of the values, not of their time")) {
+        const what = `${reading.telegrams} ${reading.telegrams === "1" ? "telegram" : "telegrams"}`
+        const when = name === "proof" ? ` at ${reading.time}` : ", but when is not proved"
+        return `MUC ${reading.muc} signed ${what} of meters as it received them${when}; they are unaltered since, and its manufacturer vouches for its key. The meters themselves signed nothing: what they sent until then rests on their symmetric protection and on the MUC.${software.replace("meter", "MUC")}`
+    }
+    const who = `meter ${reading.meter ?? reading.muc ?? "unknown"}`
     switch (name) {
         case "proof":
             return `This reading was measured by ${who} at ${reading.time}; it is unaltered, and the institute's calibration authority vouches for that meter's key.${energy}${software}`

@@ -1,0 +1,95 @@
+import { mkdtempSync, readFileSync, rmSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { expect, onTestFinished, test } from "vitest"
+import { fieldMetersPath } from "../../firmware/core/sml-parameter"
+import { crlsOf } from "../../tools/calibrate/issuance.ts"
+import { meterKey, mode7, sampleRecords, wirelessFrame } from "../../tools/campaign/mbus-seeds.ts"
+import { IecMeter } from "../../tools/chips/iec-meter.ts"
+import { WmbusModule } from "../../tools/chips/wmbus-module.ts"
+import { kind } from "../../tools/commission/secrets.ts"
+import { installMuc } from "../../tools/desk/calibrated.ts"
+import { mucServerId } from "../../tools/desk/desk.ts"
+import { FieldDesk } from "../../tools/desk/field-desk.ts"
+import { partyTls } from "../../tools/desk/parties.ts"
+import { HeadEnd } from "../../tools/headend/headend.ts"
+import { initPki } from "../../tools/pki/init.ts"
+
+const id = mucServerId(1)
+
+/** An installed MUC with this row's image, and a head-end that it is connected to. */
+async function stage(variant: string, meters: string[] = []) {
+    const folder = mkdtempSync(join(tmpdir(), "plomb-variant-"))
+    const pki = join(folder, "pki")
+    await initPki(pki)
+    const secrets = meters.map(address => ({
+        key: { kind: kind.mBus, address },
+        name: address,
+        value: () => meterKey,
+    }))
+    await installMuc(join(folder, "state"), pki, 1, undefined, secrets)
+    const log: string[] = []
+    let now = () => Date.now() / 1000
+    const headEnd = new HeadEnd({
+        store: join(folder, "evidence"),
+        tls: partyTls(pki, "operator"),
+        anchors: [readFileSync(join(pki, "ca-root", "cert.pem"), "utf8")],
+        crls: () => crlsOf(pki, ["ca-root", "manufacturer"]),
+        nowSeconds: () => now(),
+        timeoutMs: 120_000,
+    })
+    const { port } = await headEnd.listen(0)
+    const desk = await FieldDesk.open({
+        state: join(folder, "state"),
+        variant,
+        settings: { uplink: `127.0.0.1:${port}`, period: "1" },
+        startMs: Date.now(),
+        onLog: line => log.push(line),
+    })
+    now = () => desk.world.nowMs() / 1000
+    onTestFinished(async () => {
+        await desk.close()
+        await headEnd.close()
+        rmSync(folder, { recursive: true, force: true })
+    })
+    const { world } = desk
+    const within = <T>(promise: Promise<T>) => world.runWhile(promise, Number.MAX_SAFE_INTEGER)
+    return { desk, world, headEnd, log, within }
+}
+
+test("wireless M-Bus: a telegram is opened with the installed key, signed as received and proved; replay and wrong key are counted", async () => {
+    const records = Buffer.from(sampleRecords.slice(0, 3).join(""), "hex")
+    const good = wirelessFrame(mode7(records, 77), 0)
+    const { desk, world, headEnd, within } = await stage("vm_wmbus", [good.subarray(2, 10).toString("hex")])
+    const radio = new WmbusModule(desk.wires[0], world, "amb8465")
+    await desk.board.powerOn()
+    await within(headEnd.waitForMeter(id, 600_000))
+    await world.runUntil(() => radio.mode !== undefined, 60_000)
+    radio.air(good, 0xf0)
+    await world.runFor(70_000)
+    radio.air(good, 0xf0)
+    await world.runFor(5000)
+    const damaged = Buffer.from(wirelessFrame(mode7(records, 78), 0))
+    damaged[damaged.length - 1] ^= 1
+    radio.air(damaged, 0xf0)
+    await world.runFor(130_000)
+    const { verdicts } = await within(headEnd.pull(id))
+    expect(verdicts.map(({ name }) => name)).toEqual(["proof"])
+    expect(verdicts[0].telegrams).toMatchObject([{ kind: "wmbus", protection: "MAC holds", octets: Buffer.from(good) }])
+    const [counted] = await within(headEnd.parameter(id, fieldMetersPath))
+    const words = Array.from({ length: counted.length / 4 }, (_, i) => counted.readUInt32BE(4 * i))
+    // Taken; then silent, garbled, another, no key, wrong key, MAC, replayed, mode.
+    expect([words[0], ...words.slice(2, 10)]).toEqual([1, 0, 0, 0, 0, 0, 1, 1, 0])
+}, 300_000)
+
+test("IEC 62056-21: a meter alone on its line is found, read at its rate, signed and proved with its values", async () => {
+    const { desk, world, headEnd, log, within } = await stage("vm_iec62056")
+    new IecMeter(desk.wires[0], { address: "1", identification: "ABC5meter", data: () => "1.8.0(000123.45*kWh)\r\n" })
+    await desk.board.powerOn()
+    await within(headEnd.waitForMeter(id, 600_000))
+    await world.runFor(200_000)
+    const { verdicts } = await within(headEnd.pull(id))
+    expect([verdicts.map(({ name }) => name), log.filter(line => line.includes("panic"))]).toEqual([["proof"], []])
+    expect(verdicts[0].telegrams?.[0].kind).toBe("iec62056")
+    expect(verdicts[0].reading["1"]).toContain("1-0:1.8.0*255 123450 Wh")
+}, 300_000)
