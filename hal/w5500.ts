@@ -95,7 +95,8 @@ export class W5500 implements ListeningPort {
         let from = platform().millis()
         while (at < octets.length) {
             const n = this.serving
-            const count = Math.min(pieceLength, octets.length - at, this.connected() ? this.size(n, freeAt) : 0)
+            const room = this.connected() ? Math.min(pieceLength, this.size(n, freeAt)) : 0
+            const count = Math.min(room, octets.length - at)
             if (count > 0) {
                 const pointer = this.register(n, writeAt, 2)
                 this.write(4 * n + 2, pointer, cut(octets, at, count))

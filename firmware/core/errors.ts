@@ -428,6 +428,8 @@ export enum Code {
     FunctionDenied = 5213,
     /** The signer's certificate does not give this function. */
     RightMissing = 5214,
+    /** Too many wrong passwords of the customer: nobody is let in for a while. */
+    PasswordLocked = 5215,
     /** An access table whose version is not the next one. */
     AccessVersion = 5220,
     /** A right that can not be taken away. */

@@ -101,6 +101,15 @@ export class KeyRing {
         return items
     }
 
+    /** Verifier of the user's password, for what checks one. */
+    password(): Buffer | undefined {
+        for (let i = 0; i < mostKeys; ++i) {
+            const record = this.load(i)
+            if (record[0] === Held.UserPassword) return cut(record, valueAt, verifierSize)
+        }
+        return undefined
+    }
+
     /** Overwrites what a power cut has left of keys that were replaced. */
     settle(): void {
         for (let i = 0; i < mostKeys; ++i) if (this.load(i)[0] > 0) this.record(i).settle()

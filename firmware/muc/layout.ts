@@ -52,6 +52,14 @@ export const accessAt = 0x10000
 export const signersAt = 0x10400
 export const signersEnd = 0x11000
 
+/** Wrong passwords in a row: 11 octets. */
+export const lockoutAt = 0x16100
+
+/** Signed lists kept for the customer, a place each: where an image with field buses has its telegrams. No image has both. */
+export const keptAt = 0x1ac00
+export const keptSize = 0x400
+export const keptPlaces = 18
+
 /** Logbook, a ring. */
 export const logbookAt = 0x11000
 export const logbookEntries = 250
