@@ -36,7 +36,7 @@ function iecTurn(side: FieldSide, line: number, link: IecLink): boolean {
     link.tries = plan.failing(meter) < deadAfter ? 3 : 1
     side.turn(meter, () => {
         const address = side.meters.address(meter)
-        link.read(address.toString(), mostBaud, (identification, data) => {
+        link.read(address.toString("utf8"), mostBaud, (identification, data) => {
             const telegram = identification === data ? data.octets : join([identification.octets, data.octets])
             side.take(TELEGRAM_IEC, line * 16, address, telegram)
         })

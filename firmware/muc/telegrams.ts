@@ -44,7 +44,7 @@ export class TelegramLists {
     ) {
         for (let slot = 0; slot < telegramLists; ++slot) {
             const number = store.read(placeOf(slot) + 4, 4).getAt(0, "u32")
-            if (number > this.newest && number % telegramLists === slot && this.load(number)) this.newest = number
+            if (number > this.newest && (number | 0) % telegramLists === slot && this.load(number)) this.newest = number
         }
         const last = this.load(this.newest)
         if (last) this.previous = cut(last, 10, 32)
