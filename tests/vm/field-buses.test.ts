@@ -75,7 +75,7 @@ test("wired M-Bus: finds meters, and tells two at one address", () => {
 test("wired M-Bus: reads the meter it selected", () =>
     expect(said("selected")[0].slice(14, 30)).toBe("785634128f410102"))
 
-test("schedule of 250 meters is found again", () => expect(said("schedule")).toEqual(["2", "4000", "true"]))
+test("schedule of 250 meters is found again", () => expect(said("schedule")).toEqual(["2", "5000", "true"]))
 
 test("IEC 62056-21: signs on, changes the rate, reads", () =>
     expect(said("iec")).toEqual(["C", String(data.length), "0"]))

@@ -55,6 +55,8 @@ export interface Draft {
     id: Buffer
 }
 
+/** Times that a command's file is sent until somebody answers. */
+const mostRepeats = 3
 /** Times that a question is asked until somebody answers. */
 const mostTries = 5
 
@@ -127,12 +129,16 @@ export abstract class Company {
         return by.signer.seal(target, header, messages, id)
     }
 
-    /** A signed command, and what came of it. */
+    /** A signed command, and what came of it. Where nobody answers the same file goes again: requests get lost on a line. */
     async tell(by: Person, to: Addressee, requests: Request[], manner: Manner = {}): Promise<Came> {
-        return this.show(this.write(by, to, requests, manner), to)
+        const file = this.write(by, to, requests, manner)
+        for (let tries = 1; ; ++tries) {
+            const came = await this.show(file, to)
+            if (came.raw || tries === mostRepeats) return came
+        }
     }
 
-    /** A question that changes nothing, asked again where no answer came: requests get lost on a line, most of all when a meter has just started. */
+    /** A question that changes nothing, asked anew where no answer came: a meter that has just started may hear none. */
     async read(by: Person, from: Addressee, requests: Request[]): Promise<Came> {
         for (let tries = 1; ; ++tries) {
             const came = await this.tell(by, from, requests)
