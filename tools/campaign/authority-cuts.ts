@@ -207,13 +207,13 @@ async function asked(stage: Stage, path: Buffer): Promise<Buffer | undefined> {
 }
 
 async function reads(stage: Stage, person: Person): Promise<string> {
-    return `${person.name}: ${(await stage.read(person, stage.meter, [list()])).text}`
+    return `${person.name}: ${(await stage.tell(person, stage.meter, [list()])).text}`
 }
 
 async function accessChange(stage: Stage): Promise<Change> {
     const by = stage.person("security-management")
     const table = async () => {
-        const value = (await stage.read(by, stage.meter, [get(accessPath)])).trees[0]?.value
+        const value = (await stage.tell(by, stage.meter, [get(accessPath)])).trees[0]?.value
         if (value) return value
         throw new Error("The meter does not tell its access table")
     }
@@ -282,7 +282,7 @@ async function keyRollover(stage: Stage): Promise<Change> {
         order: () => set(rolloverPath, Buffer.concat([Buffer.of(2), half(certificate.length), sha256(certificate)])),
         state: async () => {
             // Which of the two certificates its signed answers hold under.
-            const { command, raw } = await stage.read(operator, meter, [list()])
+            const { command, raw } = await stage.tell(operator, meter, [list()])
             const under = [former, certificate].map(der => readCame(command, raw, der).answer)
             return `${await inventory(stage)}, first: ${under[0]}, second: ${under[1]}`
         },

@@ -1,6 +1,7 @@
 import { createHash, X509Certificate } from "node:crypto"
 import { existsSync, readFileSync } from "node:fs"
 import { join } from "node:path"
+import { Code } from "../../../firmware/core/errors.ts"
 import { certificatesPath } from "../../../firmware/core/sml-parameter.ts"
 import { Brought, bringValues, partValues } from "../../authority/bring.ts"
 import { Signer } from "../../authority/signer.ts"
@@ -55,9 +56,7 @@ export interface Draft {
     id: Buffer
 }
 
-/** Times that a command's file is sent until somebody answers. */
-const mostRepeats = 3
-/** Times that a question is asked until somebody answers. */
+/** Times that a command is given until somebody answers. */
 const mostTries = 5
 
 /** People of a PKI who command devices, wherever those are. */
@@ -129,20 +128,15 @@ export abstract class Company {
         return by.signer.seal(target, header, messages, id)
     }
 
-    /** A signed command, and what came of it. Where nobody answers the same file goes again: requests get lost on a line. */
+    /**
+     * A signed command, and what came of it. Where nobody answers, or a line has repeated the command, it is given anew, as a head-end
+     * does: requests and answers get lost, most of all when a meter has just started. Not with a `counter` of its own.
+     */
     async tell(by: Person, to: Addressee, requests: Request[], manner: Manner = {}): Promise<Came> {
-        const file = this.write(by, to, requests, manner)
         for (let tries = 1; ; ++tries) {
-            const came = await this.show(file, to)
-            if (came.raw || tries === mostRepeats) return came
-        }
-    }
-
-    /** A question that changes nothing, asked anew where no answer came: a meter that has just started may hear none. */
-    async read(by: Person, from: Addressee, requests: Request[]): Promise<Came> {
-        for (let tries = 1; ; ++tries) {
-            const came = await this.tell(by, from, requests)
-            if (came.raw || tries === mostTries) return came
+            const came = await this.show(this.write(by, to, requests, manner), to)
+            const again = !came.raw || came.code === Code.CommandReplayed
+            if (!again || manner.counter !== undefined || tries === mostTries) return came
         }
     }
 

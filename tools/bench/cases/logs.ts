@@ -33,7 +33,7 @@ export interface Log {
 /** Reads a logbook to its end, as one with the right to; `from` the number to begin with. */
 export async function readLog(company: Company, by: Person, of: Addressee, path: Buffer, from = 0): Promise<Log> {
     const entries: LogEntry[] = []
-    let came = await company.read(by, of, [get(path, numberElement(from))])
+    let came = await company.tell(by, of, [get(path, numberElement(from))])
     let head = came.trees[0]?.children[0]?.value ?? Buffer.alloc(48)
     for (;;) {
         const [first, ...rest] = came.trees[0]?.children ?? []
@@ -44,7 +44,7 @@ export async function readLog(company: Company, by: Person, of: Addressee, path:
         entries.push(...fresh)
         const last = head.readUInt32BE(4) + head.readUInt32BE(0) - 1
         if (fresh.length === 0 || entries.at(-1)!.number >= last) break
-        came = await company.read(by, of, [get(path, numberElement(entries.at(-1)!.number + 1))])
+        came = await company.tell(by, of, [get(path, numberElement(entries.at(-1)!.number + 1))])
     }
     const hash = head.subarray(8, 40)
     const linked = entries.every(
