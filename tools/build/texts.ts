@@ -1,4 +1,5 @@
-import ts from "typescript"
+import type ts from "typescript"
+import { toolchain } from "../vm/toolchain.ts"
 
 /**
  * The same source without what `fail` would say for people: `fail(Code.X, 3, "a", "b")` becomes `fail(Code.X, 3)`. A board tells
@@ -6,6 +7,7 @@ import ts from "typescript"
  */
 export function withoutTexts(path: string, text: string): string {
     if (!text.includes("fail(")) return text
+    const ts = toolchain().typescript
     const file = ts.createSourceFile(path, text, ts.ScriptTarget.ESNext, true)
     const cuts: [from: number, to: number][] = []
     const visit = (node: ts.Node): void => {

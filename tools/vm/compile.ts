@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, readFileSync, statSync } from "node:fs"
+import { existsSync, readdirSync, readFileSync } from "node:fs"
 import { join, relative, resolve } from "node:path"
 import { checkout, hashOf, keep, recall } from "./cache.ts"
 import { distinctNames } from "./distinct.ts"
@@ -146,7 +146,6 @@ export async function compile(entry: string, options: CompileOptions = {}): Prom
         identity,
         options.flags ?? {},
         cliVersion(),
-        "short jumps",
         options.changeName,
         options.distinct === true ? distinctHash : "",
         optimized ? optimizerHash : "",
@@ -174,13 +173,6 @@ export async function compile(entry: string, options: CompileOptions = {}): Prom
         hashes[relative(root, path)] = hashOf(text)
         return options.change ? options.change(path, text) : text
     }
-    const libraryAt = Object.fromEntries(Object.entries(library).map(([file, text]) => [resolve(root, file), text]))
-    const distinct = options.distinct
-        ? distinctNames(resolve(root, main), Object.keys(libraryAt), path => {
-              if (path.includes("/node_modules/")) return libraryAt[path]
-              return overlay.has(path) || (existsSync(path) && statSync(path).isFile()) ? textOf(path) : undefined
-          })
-        : undefined
     const host: CompilerHost = {
         read(file) {
             const path = resolve(root, file)
@@ -190,8 +182,7 @@ export async function compile(entry: string, options: CompileOptions = {}): Prom
                 if (text === undefined) throw new Error(`not in the library: ${file}`)
                 return text
             }
-            const text = textOf(path)
-            return distinct ? distinct(path, text) : text
+            return textOf(path)
         },
         write() {},
         resolvePath: path => resolve(root, path),
@@ -203,6 +194,7 @@ export async function compile(entry: string, options: CompileOptions = {}): Prom
         getConfig: () => config,
         // What comes out below is verified: before that, code may be longer than the VM takes.
         verifyBytecode() {},
+        ...(options.distinct ? { rename: distinctNames } : {}),
     }
 
     if (!overlay.has(resolve(root, main)) && !existsSync(resolve(root, main)))

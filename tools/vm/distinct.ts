@@ -1,8 +1,6 @@
-import { dirname, resolve } from "node:path"
-import ts from "typescript"
-
-/** Changes one source file; what is not to be changed comes back as it is. */
-export type Change = (path: string, text: string) => string
+import type ts from "typescript"
+import type { Change } from "./programs.ts"
+import { toolchain } from "./toolchain.ts"
 
 /** Members that must have one name, because a value that has one of them may be used as one that has another. */
 class Groups {
@@ -35,49 +33,15 @@ interface Place {
  * Gives methods names of their own: `read` of one class and `read` of another, which nothing uses in one another's place, become
  * `read` and `read$1`. The optimiser then sees that a name means one method, and makes it a function (`tools/vm/optimize/methods.ts`).
  *
- * `main` is the entry, `read` answers what stands in a file (absolute path) and undefined where there is none; `library` are the files of
- * the compiler itself, absolute. Two members keep one name if the checker says that a value with one is
- * used as a value with the other: by `implements` and `extends`, as argument, answer, in an assignment or a literal. Names that
+ * Two members keep one name if the checker of `program`, which holds the sources as they stand in the files, says that a value with
+ * one is used as a value with the other: by `implements` and `extends`, as argument, answer, in an assignment or a literal. Names that
  * something unchecked uses (`any`, `x["name"]`, library files) and names of optional members stay as they are. What is left out
  * here shows as a type error when the changed sources are compiled.
  */
-export function distinctNames(main: string, library: string[], read: (file: string) => string | undefined): Change {
-    const options: ts.CompilerOptions = {
-        module: ts.ModuleKind.ES2022,
-        moduleResolution: ts.ModuleResolutionKind.Node10,
-        target: ts.ScriptTarget.ES2022,
-        strict: true,
-        strictNullChecks: false,
-        experimentalDecorators: true,
-        noEmit: true,
-        noLib: true,
-        noDtsResolution: true,
-        typeRoots: [],
-        types: [],
-    }
-    const program = ts.createProgram({
-        rootNames: [
-            ...library.filter(file => file.includes("@devicescript/core/src/") && file.endsWith(".d.ts")),
-            main,
-        ],
-        options,
-        host: {
-            fileExists: file => read(file) !== undefined,
-            readFile: read,
-            getSourceFile: (file, target) => {
-                const text = read(file)
-                return text === undefined ? undefined : ts.createSourceFile(file, text, target, true)
-            },
-            getDefaultLibFileName: () => "",
-            writeFile: () => {},
-            getCurrentDirectory: () => dirname(main),
-            getCanonicalFileName: file => file,
-            useCaseSensitiveFileNames: () => true,
-            getNewLine: () => "\n",
-        },
-    })
+export function distinctNames(program: ts.Program): Change {
+    const ts = toolchain().typescript
     const checker = program.getTypeChecker()
-    const own = (file: ts.SourceFile) => !file.isDeclarationFile && !file.fileName.includes("/node_modules/")
+    const own = (file: ts.SourceFile) => !file.isDeclarationFile && !/(^|\/)node_modules\//.test(file.fileName)
     const sources = program.getSourceFiles().filter(own)
 
     const groups = new Groups()
@@ -256,14 +220,14 @@ export function distinctNames(main: string, library: string[], read: (file: stri
         const fresh = renamed.get(groups.find(declaration))
         if (!fresh) continue
         for (const { node, short } of all) {
-            const file = resolve(node.getSourceFile().fileName)
+            const file = node.getSourceFile().fileName
             const text = short ? `${fresh}: ${node.text}` : fresh
             edits.set(file, [...(edits.get(file) ?? []), { at: node.getStart(), end: node.getEnd(), text }])
         }
     }
     return (path, source) => {
         let changed = source
-        const own = (edits.get(resolve(path)) ?? []).sort((a, b) => b.at - a.at)
+        const own = (edits.get(path) ?? []).sort((a, b) => b.at - a.at)
         for (const { at, end, text: fresh } of own) changed = changed.slice(0, at) + fresh + changed.slice(end)
         return changed
     }

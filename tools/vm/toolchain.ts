@@ -2,8 +2,9 @@ import { readFileSync } from "node:fs"
 import Module, { createRequire } from "node:module"
 import { dirname } from "node:path"
 import { Script } from "node:vm"
+import type ts from "typescript"
 import { keep, recall } from "./cache.ts"
-import { shortenJumps, withShortJumps } from "./shorten.ts"
+import { type Change, changePrograms } from "./programs.ts"
 
 /** The parts of the stock DeviceScript compiler that are used here. */
 export interface Compiler {
@@ -26,6 +27,8 @@ export interface CompilerHost {
     getFlags(): Record<string, boolean>
     getConfig(): object
     verifyBytecode(bytecode: Uint8Array): void
+    /** Names that the compiler finds in the sources in place of those that stand there; see `distinct.ts`. */
+    rename?(program: ts.Program): Change
 }
 
 /** One complaint of the compiler; `category` 1 is an error. */
@@ -48,6 +51,8 @@ export interface CompilerResult {
 /** The stock toolchain, loaded once a process. */
 export interface Toolchain {
     compiler: Compiler
+    /** The TypeScript in the compiler, 4.9. */
+    typescript: typeof ts
     /** Adds the custom service specifications (`services/*.md`) of `folder` to a build configuration. */
     addServices(folder: string, config: { hwInfo: object }, errors: Diagnostic[]): void
     /** Adds the board definitions (`boards/*.board.json`) of `folder` to a build configuration. */
@@ -72,26 +77,32 @@ function bundle(): string {
     return readFileSync(bundleFile, "utf8")
 }
 
+/** A place in the bundle where its TypeScript is in reach. */
+const useOfTypescript = "var ts4 = __toESM2(require_typescript());"
+
 /**
  * The compiler out of the CLI's bundle. The bundle exports nothing, so it is evaluated with a line added that
  * does. Most of that time is parsing, so V8's code is kept: 1 s without it, 0.4 s with.
  */
 export function toolchain(): Toolchain {
     if (loaded) return loaded
+    const parts = bundle().replace(/^#!.*/, "").split(useOfTypescript)
+    if (parts.length !== 2) throw new Error("this is not the DeviceScript CLI 2.16.4")
     const text = Module.wrap(
-        "const { shortenJumps } = module;" +
-            withShortJumps(bundle().replace(/^#!.*/, "")) +
+        "const outside = module;" +
+            parts.join(`${useOfTypescript} outside.typescript = require_typescript();`) +
             "\nmodule.exports = { compiler: require_devicescript_compiler_node()," +
             " addServices: compileServiceSpecs, addBoards: compileBoards," +
             " patchCustomBoard, patchFstorToBoard }",
     )
-    const name = `cli-short-${cliVersion()}-${process.version}-${process.arch}.code`
+    const name = `cli-${cliVersion()}-${process.version}-${process.arch}.code`
     const script = new Script(text, { filename: bundleFile, cachedData: recall(name) })
-    const shell = { exports: {} as Toolchain, shortenJumps }
+    const shell = { exports: {} as Toolchain, typescript: undefined as any }
     const evaluate = script.runInThisContext()
     evaluate(shell.exports, createRequire(bundleFile), shell, bundleFile, dirname(bundleFile))
     if (script.cachedDataRejected !== false) keep(name, script.createCachedData())
-    loaded = shell.exports
+    changePrograms(shell.typescript)
+    loaded = { ...shell.exports, typescript: shell.typescript }
     return loaded
 }
 

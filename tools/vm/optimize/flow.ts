@@ -34,6 +34,20 @@ export class Slots {
         return changed
     }
 
+    /** Adds all of `through` but `without`, and all of `a` and `b`; answers whether that made a difference. */
+    joinThrough(through: Slots, without: number, a: Slots, b: Slots): boolean {
+        let changed = false
+        for (let i = 0; i < this.words.length; i++) {
+            const kept = without >> 5 === i ? through.words[i] & ~(1 << (without & 31)) : through.words[i]
+            const word = this.words[i] | kept | a.words[i] | b.words[i]
+            if (word !== this.words[i]) {
+                this.words[i] = word
+                changed = true
+            }
+        }
+        return changed
+    }
+
     copy(): Slots {
         const copy = new Slots(this.words.length * 32)
         copy.words.set(this.words)
@@ -42,7 +56,9 @@ export class Slots {
 
     members(): number[] {
         const members: number[] = []
-        for (let i = 0; i < this.words.length * 32; i++) if (this.has(i)) members.push(i)
+        for (let i = 0; i < this.words.length; i++)
+            for (let bits = this.words[i]; bits !== 0; bits &= bits - 1)
+                members.push(i * 32 + (31 - Math.clz32(bits & -bits)))
         return members
     }
 }
@@ -88,6 +104,17 @@ export interface Liveness {
     after: Slots[]
 }
 
+function usesOf(stmt: Stmt, slots: number): Slots {
+    const uses = new Slots(slots)
+    for (const arg of stmt.args) addUses(arg, uses)
+    return uses
+}
+
+function addUses(node: Expr, uses: Slots): void {
+    if (node.op === Op.loadLocal) uses.add(node.imm)
+    else for (const arg of node.args) addUses(arg, uses)
+}
+
 /** Slots whose value may be used later. `captured` slots always are: a closure may read them. */
 export function livenessOf(fun: Fun, captured: ReadonlySet<number>, graph = graphOf(fun.body)): Liveness {
     const { body } = fun
@@ -97,27 +124,18 @@ export function livenessOf(fun: Fun, captured: ReadonlySet<number>, graph = grap
     if (fun.flags & 2) always.add(0)
     const before = body.map(() => always.copy())
     const after = body.map(() => always.copy())
-    const uses = body.map(stmt => {
-        const use = new Slots(fun.slots)
-        for (const arg of stmt.args)
-            visitExpr(arg, each => {
-                if (each.op === Op.loadLocal) use.add(each.imm)
-            })
-        return use
-    })
+    const uses = body.map(stmt => usesOf(stmt, fun.slots))
     const thrown = new Slots(fun.slots)
     for (let changed = true; changed; ) {
         changed = false
         for (const handler of graph.handlers) thrown.join(before[handler])
         for (let i = body.length - 1; i >= 0; i--) {
-            for (const next of graph.next[i]) after[i].join(before[next])
-            after[i].join(thrown)
-            const now = after[i].copy()
+            const out = after[i]
+            for (const next of graph.next[i]) out.join(before[next])
+            out.join(thrown)
             const stored = storedBy(body[i])
-            if (stored >= 0 && !always.has(stored)) now.delete(stored)
-            now.join(uses[i])
-            now.join(thrown)
-            if (before[i].join(now)) changed = true
+            const dies = stored >= 0 && !always.has(stored) ? stored : -1
+            if (before[i].joinThrough(out, dies, uses[i], thrown)) changed = true
         }
     }
     return { before, after }

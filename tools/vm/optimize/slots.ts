@@ -20,28 +20,34 @@ export function splitSlots(fun: Fun, captured: ReadonlySet<number>): void {
         return all
     })
     const graph = graphOf(body)
-    const reach = body.map(() => new Slots(count))
-    for (let slot = 0; slot < fun.slots; slot++) reach[0].add(slot)
-    const todo = body.map((_, i) => body.length - 1 - i)
+    // What reaches a statement is kept where ways meet or begin; from there on it is followed.
+    const begins = body.map((stmt, i) => i === 0 || stmt.op === Op.label || !graph.next[i - 1].includes(i))
+    const reach = body.map((_, i) => (begins[i] ? new Slots(count) : undefined))
+    for (let slot = 0; slot < fun.slots; slot++) reach[0]!.add(slot)
+    const todo = body.flatMap((_, i) => (begins[i] ? [i] : [])).reverse()
     const waiting = new Uint8Array(body.length).fill(1)
-    while (todo.length > 0) {
-        const at = todo.pop()!
-        waiting[at] = 0
-        const out = reach[at].copy()
-        const spread = (to: number, what: Slots) => {
-            if (to >= body.length || !reach[to].join(what) || waiting[to]) return
-            waiting[to] = 1
-            todo.push(to)
-        }
-        for (const handler of graph.handlers) spread(handler, out)
+    const spread = (to: number, what: Slots) => {
+        if (!reach[to]!.join(what) || waiting[to]) return
+        waiting[to] = 1
+        todo.push(to)
+    }
+    const define = (at: number, held: Slots) => {
         const definition = definitionAt.get(at)
-        if (definition !== undefined) {
-            const others = ofSlot[body[at].imm]
-            for (let i = 0; i < out.words.length; i++) out.words[i] &= ~others.words[i]
-            out.add(definition)
+        if (definition === undefined) return
+        const others = ofSlot[body[at].imm]
+        for (let i = 0; i < held.words.length; i++) held.words[i] &= ~others.words[i]
+        held.add(definition)
+    }
+    while (todo.length > 0) {
+        const start = todo.pop()!
+        waiting[start] = 0
+        const held = reach[start]!.copy()
+        for (let at = start; at === start || (at < body.length && !begins[at]); at++) {
+            for (const handler of graph.handlers) spread(handler, held)
+            define(at, held)
+            for (const next of graph.next[at]) if (begins[next]) spread(next, held)
+            for (const handler of graph.handlers) spread(handler, held)
         }
-        for (const next of graph.next[at]) spread(next, out)
-        for (const handler of graph.handlers) spread(handler, out)
     }
     const parent = [...Array(count)].map((_, i) => i)
     const find = (each: number): number => {
@@ -49,14 +55,16 @@ export function splitSlots(fun: Fun, captured: ReadonlySet<number>): void {
         return each
     }
     const uses: { node: Expr; definition: number }[] = []
-    for (const [i, stmt] of body.entries())
+    let held = new Slots(count)
+    for (const [i, stmt] of body.entries()) {
+        held = reach[i]?.copy() ?? held
         for (const arg of stmt.args)
             visitExpr(arg, node => {
                 if (node.op !== Op.loadLocal) return
                 let first = -1
                 const all = ofSlot[node.imm]
                 for (let word = 0; word < all.words.length; word++) {
-                    let bits = all.words[word] & reach[i].words[word]
+                    let bits = all.words[word] & held.words[word]
                     while (bits !== 0) {
                         const definition = word * 32 + (31 - Math.clz32(bits & -bits))
                         bits &= bits - 1
@@ -66,6 +74,8 @@ export function splitSlots(fun: Fun, captured: ReadonlySet<number>): void {
                 }
                 uses.push({ node, definition: first < 0 ? node.imm : first })
             })
+        define(i, held)
+    }
     const number = new Map<number, number>()
     // What a slot holds at first keeps its number, and so does all of a captured one.
     for (let slot = 0; slot < fun.slots; slot++) {

@@ -10,22 +10,27 @@ export function truthOf(node: Expr): boolean | undefined {
     return undefined
 }
 
+function become(node: Expr, { op, imm, args }: Expr): void {
+    node.op = op
+    node.imm = imm
+    node.args = args
+}
+
 /** The same value in fewer octets; `asBoolean` where only its truth counts. Changes the expression in place. */
 export function simplify(node: Expr, asBoolean = false): void {
     const inner = node.op === Op.not || node.op === Op.toBool
     for (const arg of node.args) simplify(arg, inner)
-    const become = (other: Expr) => Object.assign(node, { op: other.op, imm: other.imm, args: other.args })
     const [first, second] = node.args
     if (node.op === Op.not) {
         const truth = truthOf(first)
-        if (truth !== undefined) become(expr(truth ? Op.false : Op.true))
-        else if (first.op === Op.eq) become(expr(Op.ne, 0, ...first.args))
-        else if (first.op === Op.ne) become(expr(Op.eq, 0, ...first.args))
+        if (truth !== undefined) become(node, expr(truth ? Op.false : Op.true))
+        else if (first.op === Op.eq) become(node, expr(Op.ne, 0, ...first.args))
+        else if (first.op === Op.ne) become(node, expr(Op.eq, 0, ...first.args))
         else if (first.op === Op.not)
-            become(asBoolean || isBoolean(first.args[0].op) ? first.args[0] : expr(Op.toBool, 0, first.args[0]))
-    } else if (node.op === Op.toBool && (asBoolean || isBoolean(first.op))) become(first)
-    else if (node.op === Op.eq && second.op === Op.undefined) become(expr(Op.isUndefined, 0, first))
-    else if (node.op === Op.eq && first.op === Op.undefined) become(expr(Op.isUndefined, 0, second))
+            become(node, asBoolean || isBoolean(first.args[0].op) ? first.args[0] : expr(Op.toBool, 0, first.args[0]))
+    } else if (node.op === Op.toBool && (asBoolean || isBoolean(first.op))) become(node, first)
+    else if (node.op === Op.eq && second.op === Op.undefined) become(node, expr(Op.isUndefined, 0, first))
+    else if (node.op === Op.eq && first.op === Op.undefined) become(node, expr(Op.isUndefined, 0, second))
 }
 
 /** The opposite of a condition. */
