@@ -1,6 +1,9 @@
 import { expect, test } from "vitest"
 import { Board } from "../../tools/vm/board.ts"
 import { compile } from "../../tools/vm/compile.ts"
+import { expr, newLabel } from "../../tools/vm/optimize/code.ts"
+import { answerNeeded } from "../../tools/vm/optimize/inline.ts"
+import { Op } from "../../tools/vm/optimize/opcodes.ts"
 import { optimize } from "../../tools/vm/optimize/optimize.ts"
 import { World } from "../../tools/vm/world.ts"
 import { logOf } from "../helpers/log-of.ts"
@@ -40,6 +43,14 @@ const programs: Record<string, string> = {
         function few(a: any, b?: any) { let c: any; if (a > 1) c = a; return "" + c + b }
         function many(a: any) { return a + 1 }
         for (let i = 0; i < 3; ++i) { console.log(few(i)); console.log((many as any)(i, console.log("evaluated"))) }`,
+    "a variable of the program that gets its one value only where something is so, or in a loop": `
+        function see(x: any) { console.log("" + x); return x }
+        let a: any; let b: any; let c: any; const d = 4
+        if (see(0)) a = 1
+        for (let i = 0; i < see(0); ++i) b = 2
+        try { see(undefined).field; c = 3 } catch { console.log("thrown") }
+        function all() { return [a, b, c, d].join(" ") }
+        console.log(all()); console.log(all())`,
     "loops, switches, and fibers that wait for each other": `
         let shared = 0
         async function worker(n: number) { for (let i = 0; i < 3; ++i) { const was = shared; await sleep2(n); shared = was + 1 } }
@@ -65,6 +76,17 @@ test("optimising is deterministic, makes code smaller, and can be done twice", a
     expect(once.bytecode).toEqual(optimize(bytecode, debug).bytecode)
     expect(once.bytecode.length).toBeLessThan(bytecode.length)
     expect(optimize(once.bytecode, once.debug).bytecode.length).toBeLessThanOrEqual(once.bytecode.length)
+})
+
+test("what leaves a try by a jump is thrown: the value of the last call is another one there", () => {
+    const there = newLabel()
+    const body = [
+        expr(Op.call0, 0, expr(Op.staticFunction, 1)),
+        { ...expr(Op.throwJmp, 0, expr(Op.literal, 1)), to: there },
+        there,
+        expr(Op.return, 0, expr(Op.retVal)),
+    ]
+    expect([...answerNeeded(body)]).toEqual([0, 1, 1, 0])
 })
 
 test("an image with an opcode that is not known is refused", async () => {

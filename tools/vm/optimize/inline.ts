@@ -82,6 +82,8 @@ export function setsAnswer(op: number): boolean {
         op === Op.storeRetVal ||
         op === Op.catch ||
         op === Op.finally ||
+        // What leaves a `try` is thrown, and found there as the value of the last call.
+        op === Op.throwJmp ||
         (op >= Op.allocMap && op <= Op.allocBuffer)
     )
 }
