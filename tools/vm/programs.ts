@@ -1,3 +1,4 @@
+import { isAbsolute } from "node:path"
 import type ts from "typescript"
 
 /** Changes one source file; what is not to be changed comes back as it is. */
@@ -20,7 +21,8 @@ export function changePrograms(typescript: typeof ts): void {
     const { createProgram } = typescript
     const parse = (parsed: Parsed, name: string, text: string, version: Parameters<Read>[1]) => {
         const known = parsed.get(name)
-        if (known?.text === text) return withoutTraces(typescript, known)
+        // A name that is relative to a root is another file's under another root.
+        if (known?.text === text && isAbsolute(name)) return withoutTraces(typescript, known)
         const file = typescript.createSourceFile(name, text, version, true)
         parsed.set(name, file)
         return file
@@ -45,8 +47,10 @@ export function changePrograms(typescript: typeof ts): void {
             ...options,
             oldProgram: program,
             host: reading((name, version, ...more) => {
-                const file = program.getSourceFile(name)
-                if (!file) return host.getSourceFile(name, version, ...more)
+                const found = program.getSourceFile(name)
+                if (!found) return host.getSourceFile(name, version, ...more)
+                // Of a package that lies in two folders the program has one file, and the other names that.
+                const file: ts.SourceFile = (found as any).redirectInfo?.unredirected ?? found
                 const text = change(name, file.text)
                 return text === file.text ? file : parse(changes, name, text, version)
             }),
