@@ -1,4 +1,3 @@
-import { isAbsolute } from "node:path"
 import type ts from "typescript"
 
 /** Changes one source file; what is not to be changed comes back as it is. */
@@ -9,7 +8,7 @@ interface Renames {
     rename?(program: ts.Program): Change
 }
 
-/** Source files by name, as they were parsed last, for the next program: most of it is the same. */
+/** Source files by name, as they were parsed last, for the next program of the same folder: most of it is the same. */
 type Parsed = Map<string, ts.SourceFile>
 
 /**
@@ -21,24 +20,31 @@ export function changePrograms(typescript: typeof ts): void {
     const { createProgram } = typescript
     const parse = (parsed: Parsed, name: string, text: string, version: Parameters<Read>[1]) => {
         const known = parsed.get(name)
-        // A name that is relative to a root is another file's under another root.
-        if (known?.text === text && isAbsolute(name)) return withoutTraces(typescript, known)
+        if (known?.text === text) return withoutTraces(typescript, known)
         const file = typescript.createSourceFile(name, text, version, true)
         parsed.set(name, file)
         return file
     }
     const originals: Parsed = new Map()
     const changes: Parsed = new Map()
+    let folder = ""
     const create = (options: ts.CreateProgramOptions): ts.Program => {
         const host = options.host as ts.CompilerHost & { host: Renames }
         const reading = (read: Read): ts.CompilerHost => Object.assign(Object.create(host), { getSourceFile: read })
+        if (folder !== host.getCurrentDirectory()) {
+            folder = host.getCurrentDirectory()
+            originals.clear()
+            changes.clear()
+        }
+        const files = new Map<string, ts.SourceFile>()
         const program = createProgram({
             ...options,
             host: reading((name, version, ...more) => {
                 const text = host.readFile(name)
-                return text === undefined
-                    ? host.getSourceFile(name, version, ...more)
-                    : parse(originals, name, text, version)
+                if (text === undefined) return host.getSourceFile(name, version, ...more)
+                const file = parse(originals, name, text, version)
+                files.set(name, file)
+                return file
             }),
         })
         if (!host.host.rename) return program
@@ -47,10 +53,8 @@ export function changePrograms(typescript: typeof ts): void {
             ...options,
             oldProgram: program,
             host: reading((name, version, ...more) => {
-                const found = program.getSourceFile(name)
-                if (!found) return host.getSourceFile(name, version, ...more)
-                // Of a package that lies in two folders the program has one file, and the other names that.
-                const file: ts.SourceFile = (found as any).redirectInfo?.unredirected ?? found
+                const file = files.get(name)
+                if (!file) return host.getSourceFile(name, version, ...more)
                 const text = change(name, file.text)
                 return text === file.text ? file : parse(changes, name, text, version)
             }),
@@ -61,8 +65,16 @@ export function changePrograms(typescript: typeof ts): void {
 
 type Read = ts.CompilerHost["getSourceFile"]
 
-/** What the compiler writes down at nodes and symbols, of one compilation each. */
-const traces = ["__ds_const_val", "__ds_folded", "__ds_srcidx", "__ds_srcoffset", "__ds_cell", "_devsIsTopLevel"]
+/** What a program and its compilation leave at files, nodes and symbols: where imports lead, constants, cells. */
+const traces = [
+    "resolvedModules",
+    "__ds_const_val",
+    "__ds_folded",
+    "__ds_srcidx",
+    "__ds_srcoffset",
+    "__ds_cell",
+    "_devsIsTopLevel",
+]
 
 /** The file as if no program had been compiled from it. */
 function withoutTraces(typescript: typeof ts, file: ts.SourceFile): ts.SourceFile {
