@@ -64,6 +64,7 @@ class Maker {
                 () => `${this.value(scope, 0)} < 3`,
                 () => `see(${this.name(scope)})`,
                 () => `${this.name(scope)} !== undefined`,
+                () => `(${this.name(scope)} & 3) ${["===", "!=="][this.roll(2)]} 0`,
             )
         return this.pick(
             () => `(${deeper()} && ${deeper()})`,
@@ -81,6 +82,8 @@ class Maker {
                 () => this.name(scope),
                 () => this.constant(),
                 () => "total",
+                () =>
+                    ["(4 | 1 << 9)", "(2 * 392 + 1)", "(65536 * 65536)", "(0 * -5)", "-200", "(7 - 300)"][this.roll(6)],
             )
         return this.pick(
             () => `(${deeper()} ${["+", "-", "*", "|", "&", ">>>", "<<"][this.roll(7)]} ${deeper()})`,
@@ -139,6 +142,8 @@ class Maker {
                 `switch (${this.name(scope)}) {\ncase 1: ${this.block(scope)}\ncase "x": ${this.block(scope)}\nbreak\ndefault: ${assign()}\n}`,
             () => (scope.loop ? `if (${this.condition(scope, 1)}) ${["break", "continue"][this.roll(2)]}` : assign()),
             () => `if (${this.condition(scope, 1)}) return ${this.value(scope, 1)}`,
+            () => `try { return see(${this.value(scope, 1)}) } catch (e: any) { ${assign()} }`,
+            () => `try { if (${this.condition(scope, 0)}) return see(${this.name(scope)}) } finally { ${assign()} }`,
             () => `see(${this.value(scope, 2)})`,
         )
     }

@@ -1,7 +1,8 @@
 import { expect, test } from "vitest"
 import { Board } from "../../tools/vm/board.ts"
 import { compile } from "../../tools/vm/compile.ts"
-import { expr, newLabel } from "../../tools/vm/optimize/code.ts"
+import { expr, newLabel, visitBody } from "../../tools/vm/optimize/code.ts"
+import { takeApart } from "../../tools/vm/optimize/image.ts"
 import { answerNeeded } from "../../tools/vm/optimize/inline.ts"
 import { Op } from "../../tools/vm/optimize/opcodes.ts"
 import { optimize } from "../../tools/vm/optimize/optimize.ts"
@@ -43,6 +44,25 @@ const programs: Record<string, string> = {
         function few(a: any, b?: any) { let c: any; if (a > 1) c = a; return "" + c + b }
         function many(a: any) { return a + 1 }
         for (let i = 0; i < 3; ++i) { console.log(few(i)); console.log((many as any)(i, console.log("evaluated"))) }`,
+    "a value that leaves a try, with and without finally, in loops too": `
+        function one(n: number) { if (n === 3) throw new RangeError("three"); return [n, n * 2] }
+        function f(n: number) { for (;;) { try { return one(n) } catch (e: any) { console.log(e.message); n = n + 1 } } }
+        function g(n: number) { let r: any = 0; try { try { r = one(n); return r } finally { r = one(n + 2)[0]; console.log("left " + r) } }
+            catch (e: any) { r = e.message; return r + r } }
+        function h(n: number) { for (let i = 0; i < 4; ++i) { let v: any = "n"; try { v = one(i); if (i === n) break; continue } catch (e: any) { v = e.message }
+            console.log(v + n) } return n }
+        for (let i = 0; i < 5; ++i) console.log(f(i)[0] + " " + g(i) + " " + h(i))`,
+    "values that are chosen, then used once, many times, after a call and in a loop": `
+        const calls: any[] = []
+        function see(x: any) { calls.push(x); return x }
+        function f(a: any, b: any) { const v = a ? b : 7; return v + (b ? 1 : 2) * v }
+        function g(a: any) { let v: any = 1; if (see(a)) v = 2; else v = 3; return v + see(v) + v }
+        function h(a: any) { let v = see(a); if (v > 1) v = v + v; else v = v - 1; see("h"); return v }
+        function k(a: any) { let i = 0; let sum = 0; while (i < a) { sum = sum + i; i = i + 1 } return sum }
+        function m(a: any) { let v: any; try { v = 5; v = see(a).held } catch { v = v + 1 } return v }
+        function p(a: any) { const v = a && see(a); const w = see(v) || "w"; return v === undefined ? w : [v, w].join(",") }
+        for (const a of [0, 1, 5, "x", undefined, null]) console.log([f(a, 3), f(0, a), g(a), h(a), k(a), m(a), p(a)].join(" "))
+        console.log(calls.join(" "))`,
     "a variable of the program that gets its one value only where something is so, or in a loop": `
         function see(x: any) { console.log("" + x); return x }
         let a: any; let b: any; let c: any; const d = 4
@@ -51,6 +71,11 @@ const programs: Record<string, string> = {
         try { see(undefined).field; c = 3 } catch { console.log("thrown") }
         function all() { return [a, b, c, d].join(" ") }
         console.log(all()); console.log(all())`,
+    "numbers that stand in the code, and comparisons with zero": `
+        const flags = 4 | 8 | (1 << 18) | (1 << 30); const big = 65536 * 65536; const low = -2147483648 - 1; const nought = 0 * -5
+        function f(a: any) { return [(a & 4) === 0, (a & 4) !== 0, a === 0, a !== 0, (a | 0) !== 0 ? 1 : 2, (a & 1) === 0 ? 1 : 2].join(" ") }
+        console.log([flags, big, low, 1 / nought, 2 * 392 + 1, 200 + 100, -17 - 3, 1 << 31, -8 >> 1, 3 - 3].join(" "))
+        for (const a of [0, 4, 5, -1, 0.5, undefined, null, true, "x", NaN]) console.log(f(a))`,
     "loops, switches, and fibers that wait for each other": `
         let shared = 0
         async function worker(n: number) { for (let i = 0; i < 3; ++i) { const was = shared; await sleep2(n); shared = was + 1 } }
@@ -78,6 +103,39 @@ test("optimising is deterministic, makes code smaller, and can be done twice", a
     expect(optimize(once.bytecode, once.debug).bytecode.length).toBeLessThanOrEqual(once.bytecode.length)
 })
 
+/** Statements and expressions of a function, by opcode, after optimising. */
+async function opsOf(text: string, name: string): Promise<number[]> {
+    const { bytecode, debug } = await compile(main, { files: { [main]: text } })
+    const fun = takeApart(bytecode, debug).functions.find(each => each.debug.name === name)!
+    const ops = fun.body.map(stmt => stmt.op)
+    visitBody(fun.body, each => {
+        ops.push(each.op)
+    })
+    return ops
+}
+
+/** `body` in a function that is used in many places, and so stays one. */
+function kept(body: string): string {
+    return `function other(x: any) { console.log("" + x); return x }\nfunction f(a: any, b: any): any { ${body} }\nfor (const g of [f, other]) g(1, 2)\nf(3, 4)`
+}
+
+test("a value that is chosen is kept where answers of calls are, unless a call is made meanwhile", async () => {
+    expect(await opsOf(kept("const v = a ? b + 1 : 7; return v + v"), "f")).not.toContain(Op.storeLocal)
+    expect(await opsOf(kept("const v = a ? b + 1 : 7; other(a); return v + v"), "f")).toContain(Op.storeLocal)
+    expect(await opsOf(kept('let v: any; try { v = b; return v } catch { return "" + v }'), "f")).toContain(
+        Op.storeLocal,
+    )
+})
+
+test("of two plain values one is stored before the question, without a jump", async () => {
+    expect(await opsOf(kept("let v = 1; if (other(a)) v = 2; else v = 3; return [v, other(v), v]"), "f")).not.toContain(
+        Op.jmp,
+    )
+    expect(
+        await opsOf(kept("let v = 1; if (a) v = other(2); else v = other(3); return [v, other(v), v]"), "f"),
+    ).toContain(Op.jmp)
+})
+
 test("what leaves a try by a jump is thrown: the value of the last call is another one there", () => {
     const there = newLabel()
     const body = [
@@ -87,6 +145,12 @@ test("what leaves a try by a jump is thrown: the value of the last call is anoth
         expr(Op.return, 0, expr(Op.retVal)),
     ]
     expect([...answerNeeded(body)]).toEqual([0, 1, 1, 0])
+})
+
+test("a value for a return at the end is returned where it is made", async () => {
+    const ops = await opsOf(kept("let v: any; if (a) v = other(a) + 1; else v = other(b) + 2; return v"), "f")
+    expect(ops.filter(op => op === Op.return)).toHaveLength(2)
+    expect(ops).not.toContain(Op.storeLocal)
 })
 
 test("an image with an opcode that is not known is refused", async () => {

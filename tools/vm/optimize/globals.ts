@@ -32,7 +32,8 @@ export function constantGlobals(functions: Fun[]): boolean {
     const values = new Map<number, Expr>()
     for (const [global, [store, other]] of stores) {
         const { op, imm } = store.value
-        const short = imm >= 0 && imm < 0xf8 && op !== Op.literalF64
+        // A whole number of any size ends up in the image's table, if it is long.
+        const short = op === Op.literal || (imm >= 0 && imm < 0xf8 && op !== Op.literalF64)
         if (!other && store.always && isConstant(op) && short) values.set(global, store.value)
     }
     if (values.size === 0) return false

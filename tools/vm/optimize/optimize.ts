@@ -6,13 +6,15 @@ import { forwardValues } from "./forward.ts"
 import { constantGlobals } from "./globals.ts"
 import { type Parts, putTogether, takeApart } from "./image.ts"
 import { forwardAnswers, inlineAnswers, inlineOnce } from "./inline.ts"
+import { returnValues, storeBefore } from "./joins.ts"
 import { bindMethods } from "./methods.ts"
 import { Op } from "./opcodes.ts"
-import { dropUnused, namesMadeAtRunTime, orderByUse, silentFunctions, tableLiterals } from "./order.ts"
+import { dropUnused, namesMadeAtRunTime, orderByUse, silentFunctions, spellLiterals, tableLiterals } from "./order.ts"
 import { dropParameters } from "./parameters.ts"
 import { packSlots, splitSlots } from "./slots.ts"
 import { threadJumps } from "./threading.ts"
 import { tidy } from "./tidy.ts"
+import { keepAsAnswers } from "./webs.ts"
 
 function sizeOf(fun: Fun): number {
     let size = fun.body.length
@@ -29,6 +31,7 @@ function improve(fun: Fun, captured: ReadonlySet<number>, silent: ReadonlySet<nu
         for (let steps = 0; steps < 10 && threadJumps(fun, captured); steps++) fun.body = tidy(fun.body, silent)
         for (let steps = 0; steps < 10 && (forwardValues(fun, captured) || forwardAnswers(fun)); steps++)
             fun.body = tidy(fun.body, silent)
+        if (returnValues(fun, captured)) fun.body = tidy(fun.body, silent)
         packSlots(fun, captured)
     }
 }
@@ -45,6 +48,7 @@ function isArithmetic(fun: Fun): boolean {
 /** Changes the functions of an image; the rest follows. */
 function improveAll(parts: Parts): void {
     dropUnused(parts)
+    spellLiterals(parts)
     const captured = capturedSlots(parts.functions)
     for (const fun of parts.functions) fun.body = tidy(fun.body)
     for (const [i, fun] of parts.functions.entries()) splitSlots(fun, captured[i])
@@ -64,6 +68,11 @@ function improveAll(parts: Parts): void {
             better(fun, captured[i])
             nameAnswers(fun)
         }
+        splitSlots(fun, captured[i])
+        if (keepAsAnswers(fun, captured[i])) better(fun, captured[i])
+        if (storeBefore(fun, captured[i])) fun.body = tidy(fun.body, silent)
+        packSlots(fun, captured[i])
+        nameAnswers(fun)
         if (!isArithmetic(fun)) holdValues(fun, fun.body.some(stmt => stmt.op === Op.jmp) ? 4 : 1)
     }
 }

@@ -1,4 +1,4 @@
-import { type Expr, type Fun, numberLength, visitBody } from "./code.ts"
+import { type Expr, type Fun, lengthOf, numberLength, visitBody } from "./code.ts"
 import type { Parts } from "./image.ts"
 import { Op } from "./opcodes.ts"
 
@@ -15,23 +15,42 @@ function inverse(order: number[]): number[] {
     return places
 }
 
-/** Literals of four octets and more become number literals of the image, which lie outside the code and take two. */
-export function tableLiterals(parts: Parts): void {
-    const uses = new Map<number, Expr[]>()
+/** An integer in the VM's own form: the high word says so. */
+const integerHead = 0xffffffffn
+
+/** Number literals that are whole numbers of 32 bits stand in the code, until `tableLiterals` puts them back. */
+export function spellLiterals(parts: Parts): void {
     for (const fun of parts.functions)
         visitBody(fun.body, each => {
-            if (each.op === Op.literal && 1 + numberLength(each.imm) >= 4)
-                uses.set(each.imm, [...(uses.get(each.imm) ?? []), each])
+            if (each.op !== Op.literalF64) return
+            const octets = parts.floats[each.imm]
+            if (octets >> 32n === integerHead)
+                Object.assign(each, { op: Op.literal, imm: Number(BigInt.asIntN(32, octets)) })
         })
-    for (const [value, nodes] of [...uses].sort((a, b) => b[1].length - a[1].length || a[0] - b[0])) {
-        // An integer in the VM's own form: the high word says so.
-        const octets = (0xffffffffn << 32n) | BigInt(value >>> 0)
-        let at = parts.floats.indexOf(octets)
-        if (at < 0) at = parts.floats.push(octets) - 1
-        if (at >= 0xf8) {
-            parts.floats.length = 0xf8
-            return
-        }
+}
+
+/**
+ * Numbers that take three octets and more become number literals of the image, which lie outside the code and take two,
+ * where they are among the 248 that win most. Other number literals are there anyway.
+ */
+export function tableLiterals(parts: Parts): void {
+    const uses = new Map<bigint, { nodes: Expr[]; won: number; other: boolean }>()
+    for (const fun of parts.functions)
+        visitBody(fun.body, each => {
+            const other = each.op === Op.literalF64
+            if (!other && (each.op !== Op.literal || lengthOf(each) < 3)) return
+            const octets = other ? parts.floats[each.imm] : (integerHead << 32n) | BigInt(each.imm >>> 0)
+            const known = uses.get(octets) ?? { nodes: [], won: 0, other }
+            uses.set(octets, known)
+            known.nodes.push(each)
+            known.won += other ? 1 : lengthOf(each) - 2
+        })
+    parts.floats = []
+    const byGain = [...uses].sort((a, b) => b[1].won - a[1].won || (a[0] < b[0] ? -1 : 1))
+    for (const [octets, { nodes, other }] of byGain) {
+        const at = parts.floats.length
+        if (!other && 1 + numberLength(at) >= lengthOf(nodes[0])) continue
+        parts.floats.push(octets)
         for (const node of nodes) Object.assign(node, { op: Op.literalF64, imm: at })
     }
 }

@@ -1,4 +1,5 @@
 import { type Expr, expr, isFinal, newLabel, type Stmt } from "./code.ts"
+import { fold, isWhole } from "./fold.ts"
 import { isBoolean, Op } from "./opcodes.ts"
 
 /** Whether a value that stands in the code counts as true; undefined where it cannot be told. */
@@ -16,6 +17,10 @@ function become(node: Expr, { op, imm, args }: Expr): void {
     node.args = args
 }
 
+function isZero(node: Expr): boolean {
+    return node.op === Op.literal && node.imm === 0
+}
+
 /** The same value in fewer octets; `asBoolean` where only its truth counts. Changes the expression in place. */
 export function simplify(node: Expr, asBoolean = false): void {
     const inner = node.op === Op.not || node.op === Op.toBool
@@ -31,6 +36,9 @@ export function simplify(node: Expr, asBoolean = false): void {
     } else if (node.op === Op.toBool && (asBoolean || isBoolean(first.op))) become(node, first)
     else if (node.op === Op.eq && second.op === Op.undefined) become(node, expr(Op.isUndefined, 0, first))
     else if (node.op === Op.eq && first.op === Op.undefined) become(node, expr(Op.isUndefined, 0, second))
+    else if (node.op === Op.eq && isZero(second) && isWhole(first.op)) become(node, expr(Op.not, 0, first))
+    else if (node.op === Op.ne && isZero(second) && isWhole(first.op) && asBoolean) become(node, first)
+    else fold(node)
 }
 
 /** The opposite of a condition. */
