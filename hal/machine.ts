@@ -1,5 +1,21 @@
 import type { I2cBus, KeyAgreement, KeyCustody, Settings, Uplink } from "./ports"
 
+/** A program for the sandbox, and what `checkImage` (firmware/sandbox/image.ts) answered of it when it was built. */
+export interface BuiltInProgram {
+    image: Buffer
+    called: Buffer
+}
+
+/** A module inside the image: an image of its own, its name, its version as in a manifest. */
+export interface BuiltIn extends BuiltInProgram {
+    name: string
+    version: number
+    /** 0: it raises none. */
+    floor: number
+    /** The program that checks packages (firmware/modules/packages.ts). */
+    check: BuiltInProgram
+}
+
 /**
  * One board as its image sees it. `plomb build` generates the entry that fills this in with the
  * bindings `devicescript.json` chooses for the board, and calls the image's `start(machine)`.
@@ -20,6 +36,8 @@ export interface Machine {
     softwareIdentification: string
     /** SHA-256 by which the running image is known; 32 octets. */
     softwareChecksum: Buffer
+    /** The module that ships with the image, in images that run modules. */
+    module?: BuiltIn
     /** The seal or terminal cover is open. */
     sealOpen(): boolean
 }

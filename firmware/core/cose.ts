@@ -94,12 +94,12 @@ function pushOctets(structure: Buffer[], parts: Buffer[]): void {
     for (let i = 0; i < parts.length; ++i) structure.push(parts[i])
 }
 
-function holds(key: CoseKey, structure: Buffer[], signature: Buffer): boolean {
-    if (key.algorithm === CoseAlgorithm.HssLms) return verifyHss(key.key, structure, signature)
+function holds(key: CoseKey, structure: Buffer[], message: Buffer, from: number, end: number): boolean {
+    if (key.algorithm === CoseAlgorithm.HssLms) return verifyHss(key.key, structure, message, from, end)
     return (
         key.algorithm === CoseAlgorithm.Es256 &&
-        signature.length === 64 &&
-        platform().verifyP256(key.key, platform().sha256(structure), signature)
+        end - from === 64 &&
+        platform().verifyP256(key.key, platform().sha256(structure), cut(message, from, 64))
     )
 }
 
@@ -138,13 +138,12 @@ export function verifyCose(message: Buffer, keys: CoseKey[], external: Buffer, d
         pushOctets(structure, [external])
         pushOctets(structure, payload)
         reader.read(Major.Octets)
-        const signature = cut(message, reader.start, reader.stop - reader.start)
         const signer: CoseSigner = { algorithm: layer.algorithm, kid: layer.kid, key: -1, known: false }
         for (let j = 0; j < keys.length && signer.key < 0; ++j)
             if (keys[j].algorithm === layer.algorithm && sameOctets(keys[j].kid, layer.kid)) {
                 platform().yieldNow()
                 signer.known = true
-                if (holds(keys[j], structure, signature)) signer.key = j
+                if (holds(keys[j], structure, message, reader.start, reader.stop)) signer.key = j
             }
         signers.push(signer)
     }

@@ -60,6 +60,7 @@ function oneTimeKey(ots: number, head: Buffer, message: Buffer[], signature: Buf
     digits.blitAt(0, sha256(parts), 0, n)
     const prefix = Buffer.alloc(23)
     prefix.blitAt(0, head, 0, 20)
+    // In one piece, taken first: many small ones would leave a small heap in pieces
     const ends = Buffer.alloc(p * n)
     const step: Buffer[] = [prefix, prefix]
     let sum = 0
@@ -149,27 +150,28 @@ export function verifyLms(publicKey: Buffer, message: Buffer[], signature: Buffe
 }
 
 /**
- * HSS (RFC 8554 clause 6) of one or two levels, the message in parts. False for any signature that does not hold;
+ * HSS (RFC 8554 clause 6) of one or two levels, the message in parts; the signature may lie inside others octets, `from` to `end`. False for any signature that does not hold;
  * throws `LmsKey` for a key that is none or has more levels. Yields at least every 40,000 steps.
  */
-export function verifyHss(publicKey: Buffer, message: Buffer[], signature: Buffer): boolean {
+export function verifyHss(publicKey: Buffer, message: Buffer[], signature: Buffer, from = 0, end = -1): boolean {
+    const stop = end < 0 ? signature.length : end
     const levels = publicKey.length < 4 ? 0 : uintBE(publicKey, 0, 4)
     if (levels < 1 || levels > 2) fail(Code.LmsKey, 0, "1 or 2 levels", "another number")
     let key = cut(publicKey, 4, publicKey.length - 4)
     checkKey(key)
-    if (signature.length < 4 || uintBE(signature, 0, 4) !== levels - 1) return false
-    let at = 4
+    if (stop - from < 4 || uintBE(signature, from, 4) !== levels - 1) return false
+    let at = from + 4
     if (levels === 2) {
         at += treeAt(key[7]) + 4 + hashOctets[key[7]] * treeHeight(key, 0)
-        if (at + 8 > signature.length || treeHeight(signature, at) === 0) return false
+        if (at + 8 > stop || treeHeight(signature, at) === 0) return false
         const length = 24 + hashOctets[signature[at + 7]]
-        if (at + length > signature.length) return false
+        if (at + length > stop) return false
         const second = cut(signature, at, length)
-        if (!verifyTree(key, [second], signature, 4, at)) return false
+        if (!verifyTree(key, [second], signature, from + 4, at)) return false
         key = second
         at += length
     }
-    return verifyTree(key, message, signature, at, signature.length)
+    return verifyTree(key, message, signature, at, stop)
 }
 
 /**

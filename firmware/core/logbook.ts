@@ -28,6 +28,8 @@ export enum Event {
     keysSet = 18,
     addressesSet = 19,
     certificateTaken = 20,
+    /** What was on trial stays. */
+    softwareConfirmed = 21,
     softwareAnnounced = 22,
     /** A meter of the field buses was put on the list or taken off it. */
     meterSet = 23,

@@ -1,18 +1,14 @@
 import { CborReader, Major } from "./cbor"
-import { verifyChain } from "./chain"
-import { CoseAlgorithm, type CoseKey, verifyCose } from "./cose"
-import type { Crl } from "./crl"
-import { DerReader } from "./der"
+import { type CoseKey, verifyCose } from "./cose"
 import { Code, fail } from "./errors"
 import { cut, sameOctets } from "./octets"
-import { platform } from "./platform"
-import { type Certificate, digitalSignature, parseCertificate } from "./x509"
-import { hasRole, Role } from "./x509-role"
 
 /*
  * A software package: `[COSE_Sign of the manifest, [certificate, …], image]` in deterministic CBOR. The manifest names
  * the image by its hash, so the signatures cover both. The certificates (DER) are what the device may not hold of those
  * who signed; they prove themselves.
+ *
+ * This file and what it imports keep to octets and numbers: it also runs in the sandbox (firmware/modules/packages.ts).
  */
 
 /** The manifest: a map of these keys, all present, in this order. */
@@ -53,18 +49,18 @@ export interface Manifest {
     sha256: Buffer
 }
 
-/** A package taken apart; nothing is proved yet. `manifest` lies inside `sign`, `image` at its place in the file. */
+/** A package taken apart; nothing is proved yet. `manifest` lies inside `sign`, the image from `imageAt` to the end; the certificates are DER. */
 export interface PackageParts {
     manifest: Manifest
     sign: Buffer
-    certificates: Certificate[]
+    certificates: Buffer[]
     imageAt: number
 }
 
 /** Most certificates in a package. */
 const mostCertificates = 4
 
-/** Takes a whole package apart. Throws 211x (not CBOR), 251x (no COSE_Sign), `PackageForm`, 21xx and 22xx (a certificate). */
+/** Takes a whole package apart. Throws 211x (not CBOR), 251x (no COSE_Sign), `PackageForm`. */
 export function readPackage(octets: Buffer): PackageParts {
     const reader = new CborReader(octets, 0, octets.length)
     if (reader.read(Major.List) !== 3) fail(Code.PackageForm, 0, "3 items", "another number")
@@ -73,10 +69,10 @@ export function readPackage(octets: Buffer): PackageParts {
     const sign = cut(octets, signAt, reader.at - signAt)
     const count = reader.read(Major.List)
     if (count > mostCertificates) fail(Code.PackageForm, reader.from, "at most 4 certificates", "" + count)
-    const certificates: Certificate[] = []
+    const certificates: Buffer[] = []
     for (let i = 0; i < count; ++i) {
         reader.read(Major.Octets)
-        certificates.push(parseCertificate(cut(octets, reader.start, reader.stop - reader.start)))
+        certificates.push(cut(octets, reader.start, reader.stop - reader.start))
     }
     reader.read(Major.Octets)
     const imageAt = reader.start
@@ -138,18 +134,6 @@ function flag(reader: CborReader, expected: number): boolean {
     return value === 21
 }
 
-/** What a device judges a package by. */
-export interface PackageTrust {
-    /** CERT_MFC, held since production; it names its HSS key. */
-    manufacturer: Certificate
-    /** The institute's root, held since production; it names the institute's HSS key. */
-    institute: Certificate
-    /** Lists of revoked certificates at hand. */
-    crls: Crl[]
-    /** Seconds since 1970 UTC. */
-    atSeconds: number
-}
-
 /** Who signs a package, in the order in which it is looked at (paper, chapter 5); stands as `at` in what is thrown. */
 export enum PackageSigner {
     manufacturerEs256 = 0,
@@ -159,17 +143,11 @@ export enum PackageSigner {
 }
 
 /**
- * Proves a package: the manufacturer's two signatures, the institute's two where it is metrological, and the image's
- * hash. Throws `PackageSigner` (a signature is missing), `PackageSignature` (one does not hold), what `verifyChain`
- * throws of the institute's certificate, `RoleMismatch`, `PackageHash`.
+ * Proves what a package is signed by: each of `keys` (in the order of `PackageSigner`) must have a signature that holds. Throws
+ * `PackageSigner` (a signature is missing), `PackageSignature` (one does not hold).
  */
-export function verifyPackage(octets: Buffer, parts: PackageParts, trust: PackageTrust): void {
-    const keys = [es256(trust.manufacturer), hss(trust.manufacturer)]
-    if (parts.manifest.metrological) {
-        keys.push(es256(approver(parts.certificates, trust)))
-        keys.push(hss(trust.institute))
-    }
-    const signers = verifyCose(parts.sign, keys, Buffer.alloc(0)).signers
+export function checkSigners(sign: Buffer, keys: CoseKey[]): void {
+    const signers = verifyCose(sign, keys, Buffer.alloc(0)).signers
     for (let i = 0; i < keys.length; ++i) {
         let known = false
         let holds = false
@@ -180,52 +158,4 @@ export function verifyPackage(octets: Buffer, parts: PackageParts, trust: Packag
         if (!known) fail(Code.PackageSigner, i, "a signature of signer " + i, "none")
         if (!holds) fail(Code.PackageSignature, i, "the signature of signer " + i, "another")
     }
-    const image = cut(octets, parts.imageAt, parts.manifest.size)
-    if (!sameOctets(platform().sha256([image]), parts.manifest.sha256))
-        fail(Code.PackageHash, parts.imageAt, "the image that the manifest names", "another")
-}
-
-/** The institute's approver among the package's certificates, proved. */
-function approver(certificates: Certificate[], trust: PackageTrust): Certificate {
-    for (let i = 0; i < certificates.length; ++i) {
-        if (!hasRole(certificates[i], Role.institute)) continue
-        return verifyChain({
-            chain: [certificates[i]],
-            anchors: [trust.institute],
-            atSeconds: trust.atSeconds,
-            crls: trust.crls,
-            crlMayBeStale: true,
-            keyUsage: digitalSignature,
-        })
-    }
-    return fail(Code.PackageSigner, PackageSigner.instituteEs256, "a certificate of the institute", "none")
-}
-
-function es256(certificate: Certificate): CoseKey {
-    return {
-        kid: certificate.subjectKeyId || Buffer.alloc(0),
-        algorithm: CoseAlgorithm.Es256,
-        key: certificate.publicKey,
-    }
-}
-
-function hss(certificate: Certificate): CoseKey {
-    const publicKey = hssKeyOf(certificate)
-    return { kid: hssKeyId(publicKey), algorithm: CoseAlgorithm.HssLms, key: publicKey }
-}
-
-/**
- * The HSS public key that a certificate names (extension 1.3.6.1.3.20556.2, not critical, an OCTET STRING of 60 octets):
- * the holder's second key, for signatures that outlive elliptic curves. Throws `PackageSigner` where it names none.
- */
-export function hssKeyOf(certificate: Certificate): Buffer {
-    if (certificate.hssKeyAt === 0) fail(Code.PackageSigner, -1, "a certificate with an HSS key", "one without")
-    const der = new DerReader(certificate.der, certificate.hssKeyAt, certificate.der.length)
-    der.read(0x04)
-    return cut(der.data, der.start, der.stop - der.start)
-}
-
-/** Key identifier of an HSS key in a package: the first 8 octets of its SHA-256. */
-export function hssKeyId(publicKey: Buffer): Buffer {
-    return cut(platform().sha256([publicKey]), 0, 8)
 }

@@ -6,7 +6,8 @@ import { childrenAt, integerAt, octetsAt, secondsAt, TIME_SEC_INDEX, TIME_STAMP,
 import { type SmlValue, wrapMessage, writeElements } from "./sml-write"
 
 /**
- * The signed list profile PLOMB-SL/1 (one GetList.Res) and its load profile sister PLOMB-SP/1 (one GetProfileList.Res a row).
+ * The signed list profile PLOMB-SL/2 (one GetList.Res) and its load profile sister PLOMB-SP/1 (one GetProfileList.Res a row).
+ * PLOMB-SL/1, without tariffs 3 and 4 and the module, is read too.
  * The signature, ECDSA P-256 over SHA-256, covers the elements as sent from serverId to the list of entries.
  */
 
@@ -34,9 +35,14 @@ const entryTable = hex`
     0100605A0201 00 00 00 // software checksum
     8181C7F004FF 61 00 00 // key protection
     8181C7F005FF 00 00 00 // hash of the previous list
+    0100010803FF 68 1E FF // tariff 3
+    0100010804FF 68 1E FF // tariff 4
+    8181C7F006FF 00 00 00 // identification of the metrological module
+    8181C7F007FF 00 00 00 // its checksum
 `
 const ENTRY = 9
-const listEntries = hex`00 01 02 03 04 05 06 07 08 09 0A 0B 0C 0D`
+const listEntries = hex`00 01 02 03 04 05 06 0E 0F 07 08 09 0A 0B 10 11 0C 0D`
+const formerEntries = hex`00 01 02 03 04 05 06 07 08 09 0A 0B 0C 0D`
 const rowEntries = hex`00 01 02 03 04 07 0C 0D`
 
 const unset = hex``
@@ -52,10 +58,12 @@ export class SignedListFields {
     timeQuality = 0
     /** Seconds since 1970-01-01 UTC; only sent when `timeQuality` is 2. */
     seconds = 0
-    /** Energy drawn in 0.1 Wh: total, tariff 1, tariff 2. */
+    /** Energy drawn in 0.1 Wh: total, tariffs 1 to 4. */
     drawn = 0
     drawn1 = 0
     drawn2 = 0
+    drawn3 = 0
+    drawn4 = 0
     /** Energy fed in, 0.1 Wh. */
     fedIn = 0
     /** Active power in 0.1 W, positive when drawing. */
@@ -65,6 +73,9 @@ export class SignedListFields {
     software = unset
     /** SHA-256 of the running image. */
     checksum = unset
+    /** Name and version of the metrological module that runs, and SHA-256 of its image; empty and zeros where none does. */
+    module = unset
+    moduleChecksum = unset
     /** 0 software, 1 secure element. */
     keyProtection = 0
     /** SHA-256 of the signed octets of the list before this one; 32 times 00 before the first. */
@@ -90,9 +101,9 @@ export class SignedList {
 /** Elements serverId to valList of a signed GetList.Res: the octets to hash with SHA-256 and sign. */
 export function writeSignedList(fields: SignedListFields): Buffer {
     const entries: SmlValue[] = []
-    const values = valuesOf(fields, "PLOMB-SL/1")
+    const values = valuesOf(fields, "PLOMB-SL/2")
     for (let i = 0; i < listEntries.length; ++i) {
-        const at = i * ENTRY
+        const at = listEntries[i] * ENTRY
         const unit = entryTable[at + 7]
         entries.push([
             cut(entryTable, at, 6),
@@ -100,7 +111,7 @@ export function writeSignedList(fields: SignedListFields): Buffer {
             undefined,
             unit > 0 ? unit : undefined,
             unit > 0 ? -1 : undefined,
-            [entryTable[at + 6], values[i]],
+            [entryTable[at + 6], values[listEntries[i]]],
             undefined,
         ])
     }
@@ -178,11 +189,15 @@ function valuesOf(f: SignedListFields, profile: string): SmlValue[] {
         f.checksum,
         f.keyProtection,
         f.previous,
+        f.drawn3,
+        f.drawn4,
+        f.module,
+        f.moduleChecksum,
     ]
 }
 
 /**
- * Reads a signed list (GetList.Res, PLOMB-SL/1) or row (GetProfileList.Res, PLOMB-SP/1) out of `message` of `file`; does not
+ * Reads a signed list (GetList.Res, PLOMB-SL/2 or /1) or row (GetProfileList.Res, PLOMB-SP/1) out of `message` of `file`; does not
  * judge the signature. Throws `ListProfile` if file or message are no such thing or were read with a quirk, `ListOrder` with the
  * missing OBIS code, `ListEntry` for an entry that is not as the profile says, each with the offset.
  */
@@ -193,7 +208,6 @@ export function readSignedList(file: SmlFile, message: SmlMessage): SignedList {
     if (file.flags !== 0) fail(Code.ListProfile, 0, "a file of the strict profile", "quirks " + file.flags)
     if (!row && message.tag !== GET_LIST_RES)
         fail(Code.ListProfile, message.start, "GetList.Res or GetProfileList.Res", "tag " + message.tag)
-    const order = row ? rowEntries : listEntries
     const listAt = row ? at[6] : at[4]
     if (
         row
@@ -205,8 +219,10 @@ export function readSignedList(file: SmlFile, message: SmlMessage): SignedList {
     const signature = octetsAt(octets, signatureAt)
     if (signature.length !== 64) fail(Code.ListProfile, signatureAt, "a signature of 64 octets", "" + signature.length)
     const entries = childrenAt(octets, listAt)
+    const former = !row && entries.length < listEntries.length - 1
+    const order = row ? rowEntries : former ? formerEntries : listEntries
     // Offset of the value of each entry of the table; 0 where this profile has none.
-    const values = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]
+    const values = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]
     for (let i = 0; i < order.length; ++i) {
         const k = order[i]
         const wanted = cut(entryTable, k * ENTRY, 6)
@@ -228,23 +244,23 @@ export function readSignedList(file: SmlFile, message: SmlMessage): SignedList {
             good = good && octets[element[2]] === 1 && octets[element[1]] === (k === 4 ? 0x65 : 1)
             good = good && (unit > 0 || (octets[element[3]] === 1 && octets[element[4]] === 1))
         }
-        if (k === 11 || k === 13) good = good && octetsAt(octets, value).length === 32
+        if (k === 11 || k === 13 || k === 17) good = good && octetsAt(octets, value).length === 32
         if (!good) fail(Code.ListEntry, from, "an entry of the profile", wanted.toString("hex"))
         values[k] = value
     }
     if (entries.length !== order.length) fail(Code.ListOrder, entries[order.length], "no more entries", "one more")
-    return new SignedList(fieldsOf(message, row, values), row ? at[0] : at[1], row ? at[7] : at[5], signature)
+    return new SignedList(fieldsOf(message, row, former, values), row ? at[0] : at[1], row ? at[7] : at[5], signature)
 }
 
 /** The fields of a list whose entries were found at `values`. */
-function fieldsOf(message: SmlMessage, row: boolean, values: number[]): SignedListFields {
+function fieldsOf(message: SmlMessage, row: boolean, former: boolean, values: number[]): SignedListFields {
     const octets = message.octets
     const at = message.fields
     const number = (k: number) => (values[k] > 0 ? integerAt(octets, values[k]) : 0)
     const text = (k: number) => (values[k] > 0 ? octetsAt(octets, values[k]) : unset)
     const profile = text(0).toString("utf8")
-    if (profile !== (row ? "PLOMB-SP/1" : "PLOMB-SL/1"))
-        fail(Code.ListProfile, values[0], "PLOMB-SL/1 or PLOMB-SP/1", profile)
+    const wanted = row ? "PLOMB-SP/1" : former ? "PLOMB-SL/1" : "PLOMB-SL/2"
+    if (profile !== wanted) fail(Code.ListProfile, values[0], wanted, profile)
     const fields = new SignedListFields()
     fields.serverId = octetsAt(octets, row ? at[0] : at[1])
     fields.pagination = number(1)
@@ -260,6 +276,10 @@ function fieldsOf(message: SmlMessage, row: boolean, values: number[]): SignedLi
     fields.checksum = text(11)
     fields.keyProtection = number(12)
     fields.previous = text(13)
+    fields.drawn3 = number(14)
+    fields.drawn4 = number(15)
+    fields.module = text(16)
+    fields.moduleChecksum = text(17)
     const kind = fields.timeQuality === TIME_TRUSTED ? TIME_STAMP : TIME_SEC_INDEX
     const timeAt = row ? at[1] : at[3]
     if (timeKindAt(octets, timeAt) !== kind || (row && timeKindAt(octets, at[4]) !== kind))

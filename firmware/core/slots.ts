@@ -95,13 +95,18 @@ export class Slots {
         return cut(this.data, this.place(slot) + digestAt, 32)
     }
 
-    /** The package in a slot. */
-    read(slot: number): Buffer {
-        const length = uintBE(this.data, this.place(slot) + lengthAt, 2)
+    /** Octets of the package in a slot. */
+    length(slot: number): number {
+        return uintBE(this.data, this.place(slot) + lengthAt, 2)
+    }
+
+    /** The package in a slot, from an octet on. */
+    read(slot: number, from = 0): Buffer {
+        const length = this.length(slot) - from
         const octets = Buffer.alloc(length)
         for (let at = 0; at < length; at += blockSize) {
             const size = Math.min(blockSize, length - at)
-            octets.blitAt(at, this.store.read(this.slotsAt + slot * slotSize + at, size), 0, size)
+            octets.blitAt(at, this.store.read(this.slotsAt + slot * slotSize + from + at, size), 0, size)
             platform().yieldNow()
         }
         return octets

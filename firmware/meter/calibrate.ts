@@ -8,6 +8,7 @@ import { startCalibrationService } from "./calibration-service"
 import { eraseOrdered } from "./erase"
 import { Identity, Step } from "./identity"
 import { Meter, measureForEver } from "./meter"
+import { plainRule } from "./rule"
 
 /**
  * The image that makes a meter: its service is what the calibration station talks to. It signs test readings before sealing
@@ -24,6 +25,7 @@ export function start(machine: Machine): void {
     eraseOrdered(new Identity(fram), fram, machine)
     const meter = new Meter(machine, fram, new Ade7953(machine.bus), rtc)
     meter.signsAt = Step.Certified
+    meter.rule = plainRule(meter)
     startCalibrationService(meter)
     measureForEver.start(meter)
     const step = meter.identity.step()

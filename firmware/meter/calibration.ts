@@ -2,11 +2,12 @@ import type { KeyCustody } from "../../hal/ports"
 import { verifyChain } from "../core/chain"
 import { writeCsr } from "../core/csr"
 import { Code, fail } from "../core/errors"
+import { Floor } from "../core/floor"
 import { sameOctets } from "../core/octets"
 import type { TrustStore } from "../core/trust-store"
 import { parseCertificate } from "../core/x509"
 import { hardwareAt, type Identity, Step, serialAt } from "./identity"
-import { TrustSlot } from "./layout"
+import { floorAt, TrustSlot } from "./layout"
 import type { Meter } from "./meter"
 
 /**
@@ -93,6 +94,8 @@ export class CalibrationBench {
     seal(): void {
         this.allow(Step.Certified, Step.Certified)
         if (!this.custody.state().sealed) this.custody.seal()
+        const custody = this.custody
+        new Floor(this.meter.store, floorAt, custody, () => custody).begin()
         this.identity.reach(Step.Calibrated)
     }
 

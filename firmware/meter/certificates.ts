@@ -291,7 +291,8 @@ export class Certificates implements CommandTrust {
         return crl && revokedAt(crl, certificate) >= 0 ? HeldState.Revoked : HeldState.InForce
     }
 
-    private certificate(slot: TrustSlot): Certificate | undefined {
+    /** The certificate at a place, also one that is revoked. */
+    certificate(slot: TrustSlot): Certificate | undefined {
         const der = this.der(slot)
         return der ? parseCertificate(der) : undefined
     }

@@ -7,6 +7,7 @@ import { Code, fail, PlombError } from "../core/errors"
 import { Event, Logbook, none } from "../core/logbook"
 import { cut, join, numberBE, sameOctets, uintBE } from "../core/octets"
 import { platform } from "../core/platform"
+import { SlotState } from "../core/slots"
 import { Attention } from "../core/sml-attention"
 import { attentionRes, getProcParameterRes, readRequest, type SmlRequest } from "../core/sml-messages"
 import { branch, childName, erasePath, numberLeaf, octetsLeaf, statusPath } from "../core/sml-parameter"
@@ -25,7 +26,8 @@ import {
     signersAt,
     TrustSlot,
 } from "./layout"
-import type { Meter } from "./meter"
+import type { EventLog, Meter } from "./meter"
+import type { Software } from "./software"
 
 /** Whoever is on the line. */
 const anyone = 254
@@ -54,6 +56,12 @@ const rows = hex`
     F052 0A FF 00 // the other logbook
     F053 FF 0B 08 // its reset
     F060 08 FF 00 // attestation
+    F061 08 FF 00 // software in the slots
+    F062 FF 07 16 // a package is announced
+    F063 FF FE 00 // a block of it
+    F064 FF 07 0E // activation
+    F065 FF 07 15 // confirmation
+    F066 FF 07 0F // back to what ran before
 `
 const ROW = 5
 
@@ -73,7 +81,7 @@ const metrological =
 const mostEntries = 28
 
 /** What the meter does when it is told to, each thing for those who may (README.md). */
-export class Functions {
+export class Functions implements EventLog {
     readonly table: AccessTable
     readonly gate: Gate
     /** What concerns the measuring: nothing is ever overwritten. And the rest, a ring. */
@@ -85,20 +93,16 @@ export class Functions {
     constructor(
         store: Store,
         private readonly meter: Meter,
+        /** Absent where no modules run. */
+        readonly software?: Software,
     ) {
-        const time = meter.time
-        const clock = {
-            secondsIndex: () => time.secondsIndex(),
-            utcSeconds: () => time.utcSeconds(),
-            quality: () => time.quality(),
-        }
         this.table = new AccessTable(store, accessAt)
         this.gate = new Gate(store, signersAt, this.table, meter.certificates)
-        this.metrologicalLog = new Logbook(store, metrologicalAt, metrologicalEntries, "log", clock)
-        this.logbook = new Logbook(store, logbookAt, logbookEntries, "ring", clock)
+        this.metrologicalLog = new Logbook(store, metrologicalAt, metrologicalEntries, "log", meter.time)
+        this.logbook = new Logbook(store, logbookAt, logbookEntries, "ring", meter.time)
         this.settle()
         const self = this
-        meter.onEvent = event => self.note(event)
+        meter.log = this
         meter.certificates.onTake = der => {
             self.logbook.append(Event.certificateTaken, none, undefined, 0, cut(platform().sha256([der]), 0, 16))
         }
@@ -189,13 +193,19 @@ export class Functions {
         const isLog = which === 0x50 || which === 0x52
         if (path.length > 1 && !isLog) return undefined
         const children: any[] = []
-        if (which === 0x01 || which === 0x60)
-            return branch(name, [
+        const slots = hex`8181c7f061ff`
+        const software = this.software
+        if (which === 0x01 || which === 0x60) {
+            const identification = [
                 octetsLeaf(hex`8181c78204ff`, meter.identity.serverId()),
                 octetsLeaf(hex`8181c7820a01`, Buffer.from(meter.identity.hardware())),
                 octetsLeaf(hex`8181c78206ff`, Buffer.from(meter.machine.softwareIdentification)),
                 octetsLeaf(hex`0100605a0201`, meter.machine.softwareChecksum),
-            ])
+            ]
+            if (which === 0x60 && software) identification.push(branch(slots, software.children(slots)))
+            return branch(name, identification)
+        }
+        if (which === 0x61) return software ? branch(name, software.children(slots)) : undefined
         if (which === 0x05) return octetsLeaf(name, meter.custody().publicKey())
         if (which === 0x10 && rows[row] === 0x88) return numberLeaf(name, meter.time.utcSeconds())
         if (which === 0x10) {
@@ -242,58 +252,78 @@ export class Functions {
             meter.certificates.order(value)
             return 0
         }
+        const software = this.software
+        if (which > 0x60 && !software) fail(Code.SlotIdle, -1, "slots for software", "none")
+        if (software && which === 0x63) software.block(value)
         if (!caller) return 0
         const fn = rows[row + 3]
         const self = this
-        const enter = (log: Logbook, detail: Buffer) => {
-            log.append(rows[row + 4], fn, caller, 0, cut(detail, 0, Math.min(16, detail.length)))
-            self.announced = log
-        }
         const log = this.logOf(fn)
+        const enter = (detail: Buffer, into?: Logbook) => {
+            const announced = into || log
+            announced.append(rows[row + 4], fn, caller, 0, cut(detail, 0, Math.min(16, detail.length)))
+            self.announced = announced
+        }
         if (which === 0x10) {
             if (value.length !== 4) fail(Code.OutOfRange, -1, "U32", value.length + " octets")
             const to = uintBE(value, 0, 4)
             const detail = join([numberBE(4, meter.time.utcSeconds()), numberBE(4, to)])
-            enter(meter.time.isCorrection(to) ? this.logbook : log, detail)
+            enter(detail, meter.time.isCorrection(to) ? this.logbook : log)
             meter.time.set(to)
         } else if (which === 0x40) {
+            const store = () => {
+                enter(value)
+                meter.parameters.setMetering(value)
+            }
             meter.parameters.checkMetering(value)
-            enter(log, value)
-            meter.parameters.setMetering(value)
+            if (software) software.reload(value, store)
+            else store()
         } else if (which === 0x41) {
             if (value.length !== constantsSize) fail(Code.OutOfRange, -1, constantsSize + " octets", "" + value.length)
-            enter(log, platform().sha256([value]))
+            enter(platform().sha256([value]))
             meter.startFrontEnd(calibrationOf(value))
             meter.identity.setConstants(value)
         } else if (which === 0x42) {
             meter.parameters.checkLabel(value)
-            enter(log, value)
+            enter(value)
             meter.parameters.setLabel(value)
         } else if (which === 0x43) {
             const version = this.providerVersion()
             this.table.check(value, caller.role, version)
             // A row of what measures may be among those that change.
-            enter(caller.role === Role.institute ? this.metrologicalLog : log, platform().sha256([value]))
+            enter(platform().sha256([value]), caller.role === Role.institute ? this.metrologicalLog : log)
             this.table.replace(value, caller.role, version)
         } else if (which === 0x44) {
             const der = meter.certificates.nextProvider(value)
             const role = readRole(parseCertificate(der))
             const least = this.table.leastVersion(Role.securityManagement)
             if (!role || role.version < least) fail(Code.RoleVersionOld, -1, "version " + least, "an older one")
-            enter(log, platform().sha256([der]))
+            enter(platform().sha256([der]))
             meter.certificates.takeProvider(der)
         } else if (which === 0x45) {
             mustBeZero(value)
             if (meter.places.provider() === 0) fail(Code.CertificateMissing, -1, "a provider", "none")
-            enter(log, value)
+            enter(value)
             meter.certificates.deleteProvider()
             this.settle()
         } else if (which === 0x46) {
             this.checkOrder(value)
-            enter(log, hex``)
+            enter(hex``)
             meter.identity.reach(Step.Erasing)
-        } else if (which === 0x47) return this.rollOver(value, detail => enter(log, detail))
-        else (which === 0x51 ? this.metrologicalLog : this.logbook).reset(fn, caller, uintBE(value, 0, 4))
+        } else if (which === 0x47) return this.rollOver(value, enter)
+        else if (software && which > 0x60) {
+            if (which === 0x62) {
+                const receiving = software.slots.find(SlotState.Receiving)
+                const digest = cut(value, 4, 32)
+                if (receiving < 0 || !sameOctets(software.slots.digest(receiving), digest)) enter(digest)
+                software.slots.announce(value)
+            } else if (which === 0x64) software.activate(value, enter)
+            else if (which === 0x65) software.confirm(value, enter)
+            else {
+                mustBeZero(value)
+                software.putBack(enter)
+            }
+        } else (which === 0x51 ? this.metrologicalLog : this.logbook).reset(fn, caller, uintBE(value, 0, 4))
         return 0
     }
 
@@ -311,6 +341,7 @@ export class Functions {
         if (value.length !== 35 || value[0] !== 2) fail(Code.BadArgument, -1, "00, 01 or 02 with a certificate", "")
         const der = meter.certificates.nextMeter(value, next.publicKey())
         enter(platform().sha256([der]))
+        if (this.software) this.software.floor.renew(next)
         meter.certificates.prepareMeter(der)
         meter.places.switchKey()
         this.settle()
@@ -356,9 +387,9 @@ export class Functions {
     }
 
     /** An event nobody asked for; a full logbook stops nothing that has happened already. */
-    private note(event: Event): void {
+    noteEvent(event: Event, code: number, detail: Buffer): void {
         try {
-            this.metrologicalLog.append(event, none, undefined, 0, hex``)
+            this.metrologicalLog.append(event, none, undefined, code, detail)
         } catch (e: any) {
             if (!(e instanceof PlombError) || e.code !== Code.LogbookFull) throw e
         }

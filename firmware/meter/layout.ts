@@ -22,10 +22,10 @@ export const accessAt = 0x00a00
 export const signersAt = 0x00c00
 export const signersEnd = 0x01000
 
-/** Energy registers, one record a second. */
+/** Energy registers and the metrological module's state, one record a second. */
 export const journalAt = 0x01000
-export const journalCount = 64
-export const journalSize = 56
+export const journalCount = 32
+export const journalSize = 108
 
 /** Certificates and revocation lists, one slot each (`TrustSlot`). */
 export const trustAt = 0x02000
@@ -72,3 +72,9 @@ export const listSlots = 9
 export const profileAt = 0x06000
 export const profileCount = 96
 export const profileSize = 332
+
+/** Software: what the slots hold, the delivery under way, the floor, the packages (`firmware/core/slots.ts`, `floor.ts`). */
+export const softwareAt = 0x13000
+export const receivingAt = 0x13400
+export const floorAt = 0x13800
+export const packagesAt = 0x14000

@@ -12,13 +12,34 @@ import { type Issued, Issuer } from "./issuer"
 import { trustAt, trustSlotSize, trustSlots } from "./layout"
 import { Parameters } from "./parameters"
 import { Places } from "./places"
-import { Registers } from "./registers"
+import { fedIn, Registers } from "./registers"
 import { Status } from "./status"
 import { MeterTime } from "./time"
 
 /** Length of a load profile period in seconds. */
 const periodSeconds = 900
-const daySeconds = 86400
+
+/** What measures by the energy the front end has taken: which registers count, and when a period is over. */
+export interface Rule {
+    /** Name and version, and SHA-256 of its image; 32 octets. */
+    readonly identification: Buffer
+    readonly checksum: Buffer
+    /** Counts what was drawn (negative: fed in) since the last time. Throws `PlombError`: nothing is counted then. */
+    count(microwattSeconds: number, present: Measurement): void
+}
+
+/** Who chooses the rule. */
+export interface RuleKeeper {
+    /** The rule failed with this code; the energy waits for the next second. */
+    ruleFailed(code: number): void
+    /** Once a second, after what was counted is durable. */
+    secondOver(): void
+}
+
+/** Where events are entered; a full logbook stops nothing that has happened already. */
+export interface EventLog {
+    noteEvent(event: Event, code: number, detail: Buffer): void
+}
 
 /**
  * The meter: once a second it takes the energy from the front end, makes it durable, looks at the clock
@@ -30,8 +51,17 @@ export class Meter {
     readonly places: Places
     readonly certificates: Certificates
     readonly parameters: Parameters
-    /** Told of the seal and the clock once a second. */
-    onEvent: (event: Event) => void = () => {}
+    /** Told of what no command asked for; absent in the image for calibration. */
+    log: EventLog | undefined
+    /** Looks after the rule, where it may be replaced. */
+    keeper: RuleKeeper | undefined
+    /** The metrological module in force; without one nothing is measured. */
+    rule: Rule | undefined
+    /** Bits of the status word that the rule has set, and that it has found a period to be over. */
+    moduleStatus = 0
+    periodOver = false
+    /** Microwatt-seconds taken from the front end and not counted yet. */
+    private pending = 0
     /** It signs at this step only, and measures up to it; the image for calibration sets the one before. */
     signsAt: Step = Step.Calibrated
     readonly registers: Registers
@@ -51,7 +81,7 @@ export class Meter {
 
     constructor(
         readonly machine: Machine,
-        store: Store,
+        readonly store: Store,
         private readonly frontEnd: EnergyFrontEnd,
         rtc: RealTimeClock,
     ) {
@@ -75,15 +105,24 @@ export class Meter {
     tick(): void {
         if (this.time.refresh() || this.clockStopped) {
             this.clockStopped = false
-            this.onEvent(Event.clockStopped)
+            this.tell(Event.clockStopped, 0, hex``)
         }
         this.watchSeal()
         if (this.frontEndStarting || this.damaged) return
-        const ran = this.frontEndRuns
-        // A reset is met at once: each second in which the front end stands still is energy lost.
-        if (!this.take() && ran) this.take()
-        this.registers.commit(this.time.secondsIndex())
-        this.closePeriod()
+        // Without a module what is drawn waits in the front end, which keeps it for half a minute.
+        if (this.rule) {
+            const ran = this.frontEndRuns
+            // A reset is met at once: each second in which the front end stands still is energy lost.
+            if (!this.take() && ran) this.take()
+            this.registers.commit(this.time.secondsIndex())
+            this.closePeriod()
+        }
+        if (this.keeper) this.keeper.secondOver()
+    }
+
+    /** Enters what no command asked for. */
+    tell(event: Event, code: number, detail: Buffer): void {
+        if (this.log) this.log.noteEvent(event, code, detail)
     }
 
     /** Holder of the key in force. */
@@ -102,7 +141,7 @@ export class Meter {
     private watchSeal(): void {
         const open = this.machine.sealOpen()
         if (open === this.parameters.sealOpen() || this.identity.step() !== Step.Calibrated) return
-        this.onEvent(open ? Event.sealOpened : Event.sealClosed)
+        this.tell(open ? Event.sealOpened : Event.sealClosed, 0, hex``)
         this.parameters.setSealOpen(open)
     }
 
@@ -110,8 +149,12 @@ export class Meter {
     private take(): boolean {
         try {
             if (!this.frontEndRuns) this.startFrontEnd(this.identity.calibration())
-            this.registers.add(this.frontEnd.takeEnergy(), this.tariff())
-            this.present = this.frontEnd.measure()
+            this.pending += this.frontEnd.takeEnergy()
+            try {
+                this.present = this.frontEnd.measure()
+            } finally {
+                this.count()
+            }
             this.fault = 0
             return true
         } catch (e: any) {
@@ -121,6 +164,22 @@ export class Meter {
             this.frontEndRuns = false
             this.present = nothing()
             return false
+        }
+    }
+
+    /** Has the rule count what was taken. */
+    private count(): void {
+        const energy = this.pending
+        this.pending = 0
+        if (!this.rule) return
+        try {
+            this.rule.count(energy, this.present)
+        } catch (e: any) {
+            this.registers.revert()
+            if (!(e instanceof PlombError)) throw e
+            this.pending = energy
+            console.log(e.message)
+            if (this.keeper) this.keeper.ruleFailed(e.code)
         }
     }
 
@@ -149,11 +208,15 @@ export class Meter {
         const meter = this
         const issued = this.issuer.issueList(() => {
             const fields = meter.fields()
-            fields.drawn1 = meter.registers.tariff1()
-            fields.drawn2 = meter.registers.tariff2()
+            fields.drawn1 = meter.registers.register(1)
+            fields.drawn2 = meter.registers.register(2)
+            fields.drawn3 = meter.registers.register(3)
+            fields.drawn4 = meter.registers.register(4)
             fields.power = Math.round(meter.present.milliwatts / 100)
             fields.software = Buffer.from(meter.machine.softwareIdentification)
             fields.checksum = meter.machine.softwareChecksum
+            fields.module = meter.rule ? meter.rule.identification : hex``
+            fields.moduleChecksum = meter.rule ? meter.rule.checksum : Buffer.alloc(32)
             return fields
         })
         this.powerWasLost = false
@@ -172,7 +235,8 @@ export class Meter {
         if (this.powerWasLost) word |= Status.PowerWasLost
         if (this.damaged) word |= Status.MemoryDamaged
         if (this.present.milliwatts < 0) word |= Status.FeedingIn
-        return word
+        if (!this.rule) word |= Status.NoSoftware
+        return word | this.moduleStatus
     }
 
     private fields(): SignedListFields {
@@ -181,8 +245,8 @@ export class Meter {
         fields.secondsIndex = this.registers.secondsIndex()
         fields.timeQuality = this.time.quality()
         fields.seconds = this.time.utcSeconds()
-        fields.drawn = this.registers.total()
-        fields.fedIn = this.registers.fedIn()
+        fields.drawn = this.registers.register(0)
+        fields.fedIn = this.registers.register(fedIn)
         fields.status = this.status()
         fields.keyProtection = this.custody().protection
         return fields
@@ -198,7 +262,7 @@ export class Meter {
     private closePeriod(): void {
         const now = this.period()
         if (now === this.lastPeriod) return
-        if (now === this.lastPeriod + 1 && this.identity.step() === this.signsAt) {
+        if (now === this.lastPeriod + 1 && this.periodOver && this.identity.step() === this.signsAt) {
             const meter = this
             // Throws where the key's holder fails: then the next second tries again.
             this.issuer.issueRow(() => {
@@ -209,13 +273,7 @@ export class Meter {
             })
         }
         this.lastPeriod = now
-    }
-
-    private tariff(): number {
-        if (!this.time.trusted()) return 1
-        const utc = this.time.utcSeconds()
-        const second = utc - Math.floor(utc / daySeconds) * daySeconds
-        return this.parameters.isTariff2(second) ? 2 : 1
+        this.periodOver = false
     }
 }
 

@@ -8,6 +8,8 @@ export enum Status {
     PowerWasLost = 0x20,
     /** Records are lost: the meter neither counts nor signs, so no signed list has this bit. */
     MemoryDamaged = 0x40,
+    /** No metrological software that may run: nothing is measured. */
+    NoSoftware = 0x80,
     LoadPresent = 0x100,
     FeedingIn = 0x800,
 }

@@ -7,10 +7,12 @@
  * - `inputs()`: buffer the host fills before each tick: i32 energy in counts of the front end since the tick before, 0, and of its
  *   second channel, 4; u32 voltage, 8, and current, 12, raw; u32 status of the front end, 16; u32 seconds of the local day, 20;
  *   u8 day of the week, 0 Monday, 24; u8 quality of the time as in signed lists, 25.
- * - `parameters()`: buffer of signed parameters. `state()`: 32 octets that are kept with the registers, in one record.
- * - `add(register, microwattSeconds)`: counts energy, never negative: register 0 drawn in all, 1 to 8 tariffs, 9 fed in.
- * - `register(index)`: its count in 0.1 Wh. `tariff(number)`: the tariff in force. `status(bits)`: bits of the status word.
- * - `power(milliwatts)`, `profile(wattSeconds, peakMilliwatts, flags)`: a period of the load profile is over.
+ * - `parameters()`: buffer of signed parameters. `state()`: 32 octets that are kept with the registers, in one record, and stay
+ *   when another version takes over.
+ * - `add(register, microwattSeconds)`: counts energy, never negative: register 0 drawn in all, 1 to 4 tariffs, 9 fed in.
+ * - `register(index)`: its count in 0.1 Wh. `tariff(number)`: the tariff in force. `status(bits)`: 8 bits, from bit 16 of the
+ *   status word on.
+ * - `power(milliwatts)`: for a meter that shows it; signed lists have what the front end says at their moment. `profile(wattSeconds, peakMilliwatts, flags)`: a period of the load profile is over.
  */
 export const metrologyCalls = [
     "onTick:f",
@@ -34,3 +36,12 @@ export const metrologyCalls = [
  *   readings that the provider asks for. `silent(index, failures)`: a meter that keeps silent.
  */
 export const pollingCalls = ["onNext:f", "onAnswer:f", "onSelfTest:f", "meters:", "medium:n", "period:", "silent:nn"]
+
+/**
+ * The check of packages (firmware/modules/packages.ts), part of the fixed image, does its work at its start:
+ * - `octets()`: the package. `sha256(parts)` of an array of buffers, `verifyP256(publicKey, digest, signature)`: as in `Platform`.
+ * - `found(manifest, certificates)`: the host puts into `certificates` the identifier and the key of each signature there must be, in the
+ *   order of `PackageSigner`.
+ * - `refuse(code, at)`: ends the check with this error.
+ */
+export const packageCalls = ["octets:", "sha256:o", "verifyP256:bbb", "found:oo", "refuse:nn"]

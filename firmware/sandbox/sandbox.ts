@@ -1,7 +1,7 @@
 import { Code, fail, PlombError } from "../core/errors"
 import { cut } from "../core/octets"
 import { platform } from "../core/platform"
-import { checkImage, opcodes } from "./image"
+import { opcodes } from "./image"
 import { builtinName, natives } from "./names"
 import { hostCode, plain, runNative } from "./natives"
 import { Builtin, Fn, Inner, Leap, Native, Obj, Token, wrong } from "./values"
@@ -10,7 +10,7 @@ import { Builtin, Fn, Inner, Leap, Native, Obj, Token, wrong } from "./values"
 export interface SandboxHost {
     /**
      * The calls of `ds.host`, in the order of their numbers: name, colon, kinds of the arguments (at most three): `n` a number that is
-     * finite, `s` a string, `b` a buffer, `f` a function of the module, which is kept under the call's name as an entry and
+     * finite, `s` a string, `b` a buffer, `o` an array, object or null as it is, `f` a function of the module, which is kept under the call's name as an entry and
      * not handed on. Example: `["onTick:f", "register:n", "setRegister:nn"]`.
      */
     readonly calls: string[]
@@ -49,7 +49,6 @@ export class Sandbox {
     stack: any[]
     private blank: any[] = []
     private globals: any[]
-    private called: Buffer
     /** By depth of calls: the frame in use, its function, where its caller goes on. */
     private frames: any[] = []
     private fns: any[] = []
@@ -78,13 +77,13 @@ export class Sandbox {
     private walks = 0
     private busy = false
 
-    /** Checks the image and throws what `checkImage` does. The image must stay as it is. */
+    /** `called`: what `checkImage` answered of the image, which must stay as it was then. Only one that was checked may run. */
     constructor(
         readonly image: Buffer,
         readonly host: SandboxHost,
         readonly limits: SandboxLimits,
+        private readonly called: Buffer,
     ) {
-        this.called = checkImage(image)
         this.left = limits.memory
         // The runtime fills an array up to what is written.
         this.blank[Math.max(16, image.getAt(12, "u16"))] = undefined
@@ -614,6 +613,8 @@ export class Sandbox {
                                 }
                                 if (value === undefined && (image[current.at + 11] & 2) !== 0) value = frame[0]
                                 while (handled > 0 && (handlers[handled - 1] & 63) === depth) handled -= 1
+                                // What it held is free.
+                                frames[depth] = undefined
                                 depth -= 1
                                 pc = this.returns[depth]
                                 frame = frames[depth]

@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto"
 import { Code, fail, PlombError } from "../../firmware/core/errors"
-import { readPackage, verifyPackage } from "../../firmware/core/package"
+import { readPackage } from "../../firmware/core/package"
+import { verifyPackage } from "../../firmware/core/package-trust"
 import { SlotState, Slots } from "../../firmware/core/slots"
 import * as paths from "../../firmware/core/sml-parameter"
 import type { Store } from "../../firmware/core/store"

@@ -12,8 +12,10 @@ import { Functions } from "../../firmware/meter/functions"
 import { Identity, Step } from "../../firmware/meter/identity"
 import { TrustSlot } from "../../firmware/meter/layout"
 import { Meter } from "../../firmware/meter/meter"
+import { plainRule } from "../../firmware/meter/rule"
+import { Software } from "../../firmware/meter/software"
 import { SoftwareCustody } from "../../hal/keys-software"
-import type { Machine } from "../../hal/machine"
+import type { BuiltIn, Machine } from "../../hal/machine"
 import type { EnergyFrontEnd, RealTimeClock } from "../../hal/ports"
 import { nodePlatform } from "../../tools/node/platform.ts"
 import { noon, type TestParty } from "./certificates.ts"
@@ -114,7 +116,13 @@ export class Device {
     /** What the clock's chip says. */
     clock = { utcSeconds: noon, running: true }
 
-    constructor(readonly store: CutStore) {
+    readonly software?: Software
+
+    /** With `module`, which ships with the image, modules measure; without, the fixed part's own rule. */
+    constructor(
+        readonly store: CutStore,
+        module?: BuiltIn,
+    ) {
         this.custody = new SoftwareCustody(store)
         this.spare = new SoftwareCustody(store, 0x00900)
         const machine = {
@@ -137,8 +145,11 @@ export class Device {
         } as unknown as RealTimeClock
         eraseOrdered(new Identity(store), store, machine)
         this.meter = new Meter(machine, store, frontEnd, rtc)
-        this.functions = new Functions(store, this.meter)
+        if (module) this.software = new Software(store, this.meter, module)
+        else this.meter.rule = plainRule(this.meter)
+        this.functions = new Functions(store, this.meter, this.software)
         this.meter.time.refresh()
+        this.software?.start()
     }
 
     /** The answer to a file. */
@@ -166,7 +177,7 @@ export class Device {
             `key ${identity.step() >= Step.KeyMade ? digest(this.meter.custody().publicKey()) : "-"} ${places.key()}`,
             `table ${digest(this.functions.table.octets())}`,
             `log from ${uintBE(this.functions.metrologicalLog.head(), 4, 4)}`,
-            `drawn ${this.meter.registers.total()}`,
+            `drawn ${this.meter.registers.register(0)}`,
             `lists ${this.meter.issuer.pagination()}`,
         ].join(", ")
     }

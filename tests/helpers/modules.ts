@@ -1,4 +1,8 @@
 import { crc16 } from "../../firmware/core/crc16"
+import { checkImage } from "../../firmware/sandbox/image"
+import { Sandbox, type SandboxHost, type SandboxLimits } from "../../firmware/sandbox/sandbox"
+import type { BuiltIn } from "../../hal/machine"
+import { checkOf, findVariant, moduleOf } from "../../tools/build/build.ts"
 import { compile, type Image } from "../../tools/vm/compile.ts"
 
 /** The metrological module, version 1 as it ships; version 2 has one more tariff. */
@@ -54,4 +58,21 @@ export function inputsOf(inputs: Inputs): Buffer {
     octets[24] = inputs.day ?? 2
     octets[25] = inputs.quality ?? 2
     return octets
+}
+
+/** A checked image in a sandbox. */
+export function sandboxOf(bytecode: Uint8Array, host: SandboxHost, limits: SandboxLimits): Sandbox {
+    const image = Buffer.from(bytecode)
+    return new Sandbox(image, host, limits, checkImage(image))
+}
+
+/** The module that ships with the meter's image, and the program that checks packages, as the image has them. */
+export async function builtInModule(): Promise<BuiltIn> {
+    const program = (bytecode: Uint8Array | undefined) => {
+        const image = Buffer.from(bytecode ?? [])
+        return { image, called: checkImage(image) }
+    }
+    const variant = findVariant("meter", "vm")
+    const module = program(await moduleOf(variant))
+    return { ...module, name: "metrology", version: 0x010000, floor: 0, check: program(await checkOf(variant)) }
 }

@@ -13,6 +13,7 @@ import {
     timeAt,
 } from "../../firmware/meter/layout"
 import { Meter } from "../../firmware/meter/meter"
+import { plainRule } from "../../firmware/meter/rule"
 import { Status } from "../../firmware/meter/status"
 import type { Machine } from "../../hal/machine"
 import type { EnergyFrontEnd, KeyCustody, RealTimeClock } from "../../hal/ports"
@@ -51,6 +52,7 @@ class Bench {
             sealOpen: () => false,
         } as unknown as Machine
         this.meter = new Meter(machine, store, frontEnd, rtc)
+        this.meter.rule = plainRule(this.meter)
     }
 
     tick(seconds = 1): void {

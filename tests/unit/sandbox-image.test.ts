@@ -93,7 +93,8 @@ describe("check of an image", () => {
             for (const value of [0, 1, 12, 0x7f, 0x80, 0xf8, 0xff]) {
                 const run = () => {
                     const host = { calls: [], call: () => undefined, log: () => {} }
-                    new Sandbox(changed(at, value), host, { work: 2000, memory: 4096 }).start()
+                    const image = changed(at, value)
+                    new Sandbox(image, host, { work: 2000, memory: 4096 }, checkImage(image)).start()
                 }
                 try {
                     run()

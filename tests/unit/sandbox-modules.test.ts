@@ -1,8 +1,8 @@
 import { describe, expect, test } from "vitest"
 import { metrologyCalls, pollingCalls } from "../../firmware/sandbox/interfaces"
-import { Sandbox, type SandboxHost } from "../../firmware/sandbox/sandbox"
+import type { Sandbox, SandboxHost } from "../../firmware/sandbox/sandbox"
 import { compile, type Image } from "../../tools/vm/compile.ts"
-import { type Inputs, inputsOf, metrologyModule, parametersOf } from "../helpers/modules"
+import { type Inputs, inputsOf, metrologyModule, parametersOf, sandboxOf } from "../helpers/modules"
 
 const limits = { work: 20_000, memory: 4096 }
 
@@ -30,7 +30,7 @@ class MeterHost implements SandboxHost {
 }
 
 function start(image: Image, host: MeterHost): Sandbox {
-    const box = new Sandbox(Buffer.from(image.bytecode), host, limits)
+    const box = sandboxOf(image.bytecode, host, limits)
     box.start()
     return box
 }
@@ -128,7 +128,7 @@ describe("polling module", () => {
             },
         }
         const image = await compile("firmware/modules/polling.ts")
-        const box = new Sandbox(Buffer.from(image.bytecode), host, limits)
+        const box = sandboxOf(image.bytecode, host, limits)
         box.start()
         expect(box.call("onSelfTest")).toBe(0)
         const asked: Record<number, number[]> = { 0: [], 1: [], 2: [] }

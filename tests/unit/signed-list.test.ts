@@ -35,11 +35,15 @@ function sample(changes: Partial<SignedListFields> = {}): SignedListFields {
     fields.checksum = Buffer.alloc(32, 0xcc)
     fields.keyProtection = 1
     fields.previous = Buffer.alloc(32, 0xdd)
+    fields.drawn3 = 5
+    fields.drawn4 = 2 ** 33
+    fields.module = Buffer.from("metrology 1.0.0")
+    fields.moduleChecksum = Buffer.alloc(32, 0xee)
     return Object.assign(fields, changes)
 }
 
 /** The profile's entries, by hand from its text. */
-function entries(f: SignedListFields): Buffer[] {
+function entries(f: SignedListFields, profile = 2): Buffer[] {
     const item = (obis: string, value: Buffer, unit?: number, status?: Buffer) =>
         list(
             octets(obis),
@@ -50,19 +54,22 @@ function entries(f: SignedListFields): Buffer[] {
             value,
             absent,
         )
+    const ofSecond = (...items: Buffer[]) => (profile === 2 ? items : [])
     return [
-        item("8181c7f001ff", octets(Buffer.from("PLOMB-SL/1"))),
+        item("8181c7f001ff", octets(Buffer.from(`PLOMB-SL/${profile}`))),
         item("8181c7f002ff", unsigned(4, f.pagination)),
         item("810060080001", unsigned(4, f.secondsIndex)),
         item("8181c7f003ff", unsigned(1, f.timeQuality)),
         item("0100010800ff", unsigned(8, f.drawn), 30, unsigned(4, f.status)),
         item("0100010801ff", unsigned(8, f.drawn1), 30),
         item("0100010802ff", unsigned(8, f.drawn2), 30),
+        ...ofSecond(item("0100010803ff", unsigned(8, f.drawn3), 30), item("0100010804ff", unsigned(8, f.drawn4), 30)),
         item("0100020800ff", unsigned(8, f.fedIn), 30),
         item("0100100700ff", signed(4, f.power), 27),
         item("0100600500ff", unsigned(4, f.status)),
         item("010000020000", octets(f.software)),
         item("0100605a0201", octets(f.checksum)),
+        ...ofSecond(item("8181c7f006ff", octets(f.module)), item("8181c7f007ff", octets(f.moduleChecksum))),
         item("8181c7f004ff", unsigned(1, f.keyProtection)),
         item("8181c7f005ff", octets(f.previous)),
     ]
@@ -95,7 +102,14 @@ function made(
     })
 }
 
-describe("PLOMB-SL/1", () => {
+describe("PLOMB-SL/2", () => {
+    it("a list of the former profile, PLOMB-SL/1, is read; a list that mixes the two is not", () => {
+        const fields = sample({ drawn3: 0, drawn4: 0, module: Buffer.alloc(0), moduleChecksum: Buffer.alloc(0) })
+        expect({ ...read(made(entries(fields, 1))).list.fields }).toEqual({ ...fields })
+        const mixed = [entries(fields, 2)[0], ...entries(fields, 1).slice(1)]
+        expect(codeThrown(() => read(made(mixed)))).toBe("ListProfile")
+    })
+
     for (const timeQuality of [0, 1, 2])
         it(`with time quality ${timeQuality} is written as its text says, and reads back`, () => {
             const fields = sample({ timeQuality, seconds: timeQuality === 2 ? 1790000000 : 0 })
@@ -144,8 +158,8 @@ describe("PLOMB-SL/1", () => {
             "ListEntry",
         )
         expect(replaced(1, item("8181c7f002ff", unsigned(4, 5), unsigned(1, 0), absent))).toBe("ListEntry")
-        expect(replaced(11, item("0100605a0201", octets("aa".repeat(31)), absent, absent))).toBe("ListEntry")
-        expect(replaced(0, item("8181c7f001ff", octets(Buffer.from("PLOMB-SL/2")), absent, absent))).toBe("ListProfile")
+        expect(replaced(13, item("0100605a0201", octets("aa".repeat(31)), absent, absent))).toBe("ListEntry")
+        expect(replaced(0, item("8181c7f001ff", octets(Buffer.from("PLOMB-SL/3")), absent, absent))).toBe("ListProfile")
         expect(replaced(3, item("8181c7f003ff", unsigned(1, 0), absent, absent))).toBe("ListEntry")
     })
 
@@ -180,6 +194,10 @@ describe("PLOMB-SP/1", () => {
                 periodEnd: 1789999200,
                 drawn1: 0,
                 drawn2: 0,
+                drawn3: 0,
+                drawn4: 0,
+                module: Buffer.alloc(0),
+                moduleChecksum: Buffer.alloc(0),
                 power: 0,
                 software: Buffer.alloc(0),
                 checksum: Buffer.alloc(0),

@@ -52,6 +52,8 @@ function fieldsOf(changes: Partial<SignedListFields>): SignedListFields {
         software: Buffer.from("plomb-meter 0.1.0"),
         checksum: Buffer.alloc(32, 7),
         keyProtection: 1,
+        module: Buffer.from("metrology 1.0.0"),
+        moduleChecksum: Buffer.alloc(32, 9),
         previous: Buffer.alloc(32),
         status: 0x100,
         ...changes,
@@ -116,8 +118,9 @@ describe("what the firmware writes", () => {
 
     it("equals, octet for octet, what the test's own writer makes of the same values", () => {
         const checksum = createHash("sha256").update("image").digest()
+        const module = { name: "metrology 1.0.0", checksum: Buffer.alloc(32, 9) }
         const list = writeSignedList(fieldsOf({ power: 2300, checksum }))
-        expect(list.toString("hex")).toBe(signedOctets({ pagination: 7 }).toString("hex"))
+        expect(list.toString("hex")).toBe(signedOctets({ pagination: 7, module }).toString("hex"))
         const row = writeSignedRow(fieldsOf({ periodEnd: noon }))
         expect(row.toString("hex")).toBe(profileOctets({ pagination: 7, at: noon }).toString("hex"))
     })

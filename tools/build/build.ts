@@ -63,7 +63,7 @@ export async function ensureBuilt(image: string, board: string, root = checkout)
 /** As `ensureBuilt`, for a row at hand. */
 export async function buildVariant(variant: Variant, root = checkout): Promise<Built> {
     const path = entryPath(variant)
-    const text = entryText(variant)
+    const text = entryText(variant, await moduleOf(variant, root), await checkOf(variant, root))
     const image = await compile(path, {
         root,
         files: { [path]: text },
@@ -92,6 +92,19 @@ export async function buildVariant(variant: Variant, root = checkout): Promise<B
     writeChanged(join(folder, "debug.json"), JSON.stringify(image.debug))
     writeChanged(join(folder, "report.json"), JSON.stringify(report, null, 4) + "\n")
     return { variant, image, report, folder }
+}
+
+/** The module that ships inside an image, compiled as one for a package is. */
+export async function moduleOf({ module }: Pick<Variant, "module">, root = checkout): Promise<Uint8Array | undefined> {
+    if (!module) return undefined
+    return (await compile(module.entry, { root, name: module.name, version: module.version })).bytecode
+}
+
+/** The program that checks packages. */
+export async function checkOf({ module }: Pick<Variant, "module">, root = checkout): Promise<Uint8Array | undefined> {
+    if (!module) return undefined
+    const change = { change: withoutTexts, changeName: "without texts" }
+    return (await compile(module.check, { root, name: "packages", ...change })).bytecode
 }
 
 /** Another process that builds the same sees the whole old file or the whole new one. */

@@ -1,6 +1,8 @@
+import "../node/platform.ts"
+import { checkImage } from "../../firmware/sandbox/image.ts"
 import { type Binding, bindings, fieldBuses, surroundings } from "./bindings.ts"
 import { checksumMark } from "./checksum.ts"
-import type { Variant } from "./manifest.ts"
+import type { ModuleRow, Variant } from "./manifest.ts"
 
 /** Where the generated entry of a variant lies, relative to the checkout. */
 export function entryPath(variant: Variant): string {
@@ -14,9 +16,9 @@ export function identification(variant: Variant): string {
 
 /**
  * The program of a variant: imports exactly the bindings that the manifest chooses, so that the compiler drops
- * the others, fills in the `Machine`, and calls the image's `start`.
+ * the others, fills in the `Machine`, and calls the image's `start`. `module`: the compiled module that ships with the image; `check`: the program that checks packages.
  */
-export function entryText(variant: Variant): string {
+export function entryText(variant: Variant, module?: Uint8Array, check?: Uint8Array): string {
     const around = surroundings[variant.hardware === "vm" ? "vm" : "board"]
     const bus = bindings.bus[variant.bus]
     const custody = bindings.custody[variant.custody]
@@ -52,10 +54,23 @@ export function entryText(variant: Variant): string {
         '    deviceId: Buffer.from(ds.deviceIdentifier("self"), "hex"),',
         `    softwareIdentification: ${JSON.stringify(identification(variant))},`,
         `    softwareChecksum: hex\`${checksumMark}\`,`,
+        ...(variant.module && module && check ? [`    module: ${moduleText(variant.module, module, check)},`] : []),
         `    sealOpen: () => ${around.sealOpen.expression},`,
         variant.buses ? `}, [${variant.buses.map(bus => fieldBuses[bus][1]).join(", ")}])` : "})",
         "",
     ].join("\n")
+}
+
+function moduleText(row: ModuleRow, module: Uint8Array, check: Uint8Array): string {
+    const [major, minor, patch] = row.version.split(".").map(Number)
+    const version = major * 65536 + minor * 256 + patch
+    const program = (octets: Uint8Array) =>
+        `image: ${literal(octets)}, called: ${literal(checkImage(Buffer.from(octets)))}`
+    return `{ ${program(module)}, name: ${JSON.stringify(row.name)}, version: ${version}, floor: 0, check: { ${program(check)} } }`
+}
+
+function literal(octets: Uint8Array): string {
+    return `hex\`${Buffer.from(octets).toString("hex")}\``
 }
 
 function importLines(used: Binding[]): string[] {

@@ -10,7 +10,7 @@ export interface Variant {
     board: string
     /** Board definition in `boards/`, or "vm". */
     hardware: string
-    /** The image's main file, relative to the checkout; it exports `start(machine: Machine): void`. */
+    /** The variant's main file, relative to the checkout; it exports `start(machine: Machine): void`. */
     entry: string
     version: string
     bus: string
@@ -22,6 +22,16 @@ export interface Variant {
     uplink?: string
     /** Field buses, one a line. */
     buses?: string[]
+    /** The module that ships inside the image. */
+    module?: ModuleRow
+}
+
+/** A module's source, relative to the checkout, its name and version; and the source of the program that checks packages. */
+export interface ModuleRow {
+    entry: string
+    name: string
+    version: string
+    check: string
 }
 
 /** `devicescript.json` says something that cannot be built. */
@@ -47,6 +57,10 @@ export function readManifest(root: string): Variant[] {
     for (const [image, it] of Object.entries<any>(manifest.images ?? {})) {
         if (typeof it.entry !== "string" || typeof it.version !== "string")
             throw new ManifestError(`devicescript.json: image "${image}" needs an entry and a version`)
+        if (it.module && (!it.module.check || !/^\d+\.\d+\.\d+$/.test(it.module.version ?? "")))
+            throw new ManifestError(
+                `devicescript.json: the module of image "${image}" needs entry, name, version and check`,
+            )
         for (const [board, row] of Object.entries<any>(it.boards ?? {})) {
             const hardware = row.board ?? board
             const where = `devicescript.json: ${image} for ${board}`
@@ -75,13 +89,14 @@ export function readManifest(root: string): Variant[] {
                 image,
                 board,
                 hardware,
-                entry: it.entry,
+                entry: row.entry ?? it.entry,
                 version: it.version,
                 bus: row.bus,
                 custody: row.custody,
                 spare: row.spare,
                 agreement: row.agreement,
                 uplink: row.uplink,
+                module: row.module === false ? undefined : it.module,
                 buses: row.buses,
             })
         }

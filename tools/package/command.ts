@@ -1,4 +1,5 @@
 import { readFileSync } from "node:fs"
+import { parseCertificate } from "../../firmware/core/x509.ts"
 import { readArgs, UsageError } from "../cli/usage.ts"
 import { createFile, PkiError, replaceFile } from "../pki/files.ts"
 import { HssKey } from "../pki/hss.ts"
@@ -134,7 +135,7 @@ function inspect(args: string[]): number {
     const file = only(positionals)
     const found = Package.read(read(file))
     const anchors = values.in === undefined ? undefined : anchorsOf(values.in)
-    const certificates = found.signatures.length > 0 ? found.parts().certificates : []
+    const certificates = found.signatures.length > 0 ? found.parts().certificates.map(parseCertificate) : []
     const signers = found.signers().map(each => ({
         ...each,
         ...(anchors && { by: nameOfKey(each.kid, anchors, certificates) }),
@@ -218,7 +219,7 @@ function keys(args: string[]): number {
 /** Whose signatures a package carries, by their keys' names; none is proved by that. */
 function signedBy(found: Package, anchors: Anchors): string[] {
     if (found.signatures.length === 0) return []
-    const { certificates } = found.parts()
+    const certificates = found.parts().certificates.map(parseCertificate)
     return found.signers().map(each => nameOfKey(each.kid, anchors, certificates))
 }
 

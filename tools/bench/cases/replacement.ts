@@ -19,8 +19,8 @@ const signed: [name: string, from: number, to: number][] = [
     ["load profile", 0x06000, 0x0e000],
 ]
 const journalAt = 0x01000
-const journalRecords = 64
-const journalRecord = 64
+const journalRecords = 32
+const journalRecord = 116
 
 /**
  * "If a metering device has to be replaced, the memory is completely erased internally, and a new installation is performed as described in

@@ -1,5 +1,6 @@
 import { PlombError } from "../../../firmware/core/errors"
 import { cut } from "../../../firmware/core/octets"
+import { checkImage } from "../../../firmware/sandbox/image"
 import { metrologyCalls, pollingCalls } from "../../../firmware/sandbox/interfaces"
 import { Sandbox, type SandboxHost } from "../../../firmware/sandbox/sandbox"
 
@@ -92,7 +93,7 @@ export function answer(request: Buffer): Buffer {
             host.parameters.blitAt(0, parameters, 0, 64)
             const image = cut(request, 4, request.length - 4)
             putCanary()
-            box = new Sandbox(image, host, { work: 60000, memory: request[1] * 256 })
+            box = new Sandbox(image, host, { work: 60000, memory: request[1] * 256 }, checkImage(image))
             putCanary()
             box.start()
         } else if (op === 1 && box) {

@@ -1,0 +1,33 @@
+import * as ds from "@devicescript/core"
+import { CoseAlgorithm, type CoseKey } from "../core/cose"
+import { PlombError } from "../core/errors"
+import { checkSigners, type PackageParts, readPackage } from "../core/package"
+import { installPlatform, type Platform } from "../core/platform"
+
+/*
+ * Takes a software package apart, and checks its signatures: the fixed part's own sources, run in the sandbox because this is seldom done
+ * and code is scarce there. It ships inside the image and is never replaced. What it is given and answers: `packageCalls` in
+ * firmware/sandbox/interfaces.ts. Its start does it all.
+ */
+
+const host: any = (ds as any).host
+installPlatform({ sha256: host.sha256, verifyP256: host.verifyP256, yieldNow: () => {} } as Platform)
+const steps: ((octets: Buffer) => PackageParts)[] = [readPackage]
+try {
+    // Called as a value it is not moved in here, so what it held of the package is free once it is through.
+    const parts: PackageParts = steps[0](host.octets())
+    // Certificates go out, identifiers and keys come in their place.
+    const held = parts.certificates
+    host.found(parts.manifest, held)
+    const keys: CoseKey[] = []
+    for (let i = 0; i < held.length; i += 2)
+        keys.push({
+            kid: held[i],
+            algorithm: keys.length & 1 ? CoseAlgorithm.HssLms : CoseAlgorithm.Es256,
+            key: held[i + 1],
+        })
+    checkSigners(parts.sign, keys)
+} catch (e: any) {
+    if (e instanceof PlombError) host.refuse(e.code, e.at)
+    throw e
+}
