@@ -8,7 +8,7 @@ describe("each use case of the paper's chapter 5, on the running images", () => 
     for (const { name, useCase, load } of scenarios)
         if (useCase)
             test(`${name}: ${useCase}`, async () => {
-                const report = await (await load()).run()
+                const report = await (await load()).run({})
                 expect(passed(report, true), reportText(report)).toBe(true)
                 expect(report.counts?.refusals).toBeGreaterThan(0)
             }, 300_000)

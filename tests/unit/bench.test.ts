@@ -50,9 +50,20 @@ test("plomb bench --list has the use cases in the order of the paper's chapter 5
     const err = vi.spyOn(console, "error").mockImplementation(() => {})
     expect(await main(["bench", "--list"])).toBe(0)
     const names = out.mock.calls.flat().map(line => `${line}`.trim().split(" ")[0])
-    expect(names.slice(0, 5)).toEqual(["reading", "maintenance", "replacement", "provider-change", "provider-refuses"])
+    expect(names.slice(0, 8)).toEqual([
+        "reading",
+        "maintenance",
+        "replacement",
+        "provider-change",
+        "provider-refuses",
+        "software-download",
+        "software-rollback",
+        "data-collection",
+    ])
     expect(names).toContain("tls-interop")
     expect(await main(["bench", "nothing"])).toBe(2)
     expect(err.mock.calls.flat().join("\n")).toContain("tls-interop")
+    expect(await main(["bench", "reading", "--in", "node"])).toBe(2)
+    expect(err.mock.calls.flat().join("\n")).toContain("reading plays in the VM only")
     vi.restoreAllMocks()
 })

@@ -1,14 +1,16 @@
 import { readArgs, UsageError } from "../cli/usage.ts"
+import type { Where } from "./cases/on-ground.ts"
 import { expected, type Matrix, passed, type Report, reportText, unexpected } from "./report.ts"
-import { type Scenario, scenarios } from "./scenarios.ts"
+import { type Asked, type Scenario, scenarios } from "./scenarios.ts"
 
-export const help = `plomb bench [NAME|all] [--hours N] [--list] [--json]
+export const help = `plomb bench [NAME|all] [--in node|vm] [--hours N] [--list] [--json]
 
 Without a name: plays the use cases of the paper's chapter 5 on the running images and prints their matrix. With one: runs it
 and prints what came of each trial; "NO:" marks what should not have come out so, and the exit code is 1.
 
-${scenarios.map(each => `  ${each.name.padEnd(17)} ${each.purpose}`).join("\n")}
+${scenarios.map(each => `  ${each.name.padEnd(18)} ${each.purpose}`).join("\n")}
 
+  --in PLACE of software-download and software-rollback: the meter's program in Node (quick), or the stock VM with its MUC
   --hours N  of a scenario that plays a day: only so long (1 to 48)
   --list     the scenarios there are, and nothing is run
   --json     the same for machines, and nothing else, on standard output
@@ -24,6 +26,7 @@ export async function run(args: string[]): Promise<number> {
             json: { type: "boolean", default: false },
             list: { type: "boolean", default: false },
             hours: { type: "string" },
+            in: { type: "string" },
         },
     })
     const [name, more] = positionals
@@ -34,7 +37,7 @@ export async function run(args: string[]): Promise<number> {
     if (values.list) {
         if (values.json)
             console.log(JSON.stringify(scenarios.map(({ name, purpose, useCase }) => ({ name, purpose, useCase }))))
-        else for (const each of scenarios) console.log(`  ${each.name.padEnd(17)} ${each.purpose}`)
+        else for (const each of scenarios) console.log(`  ${each.name.padEnd(18)} ${each.purpose}`)
         return 0
     }
     const chosen = scenarios.filter(each =>
@@ -42,11 +45,12 @@ export async function run(args: string[]): Promise<number> {
     )
     if (chosen.length === 0)
         throw new UsageError(`there is no scenario "${name}": ${scenarios.map(each => each.name).join(", ")}`)
+    const where = placeOf(values.in, chosen)
     const insist = process.env.PLOMB_INSIST === "1"
     const results: Result[] = []
     for (const scenario of chosen) {
         const began = Date.now()
-        const report = await reportOf(scenario, name === undefined, hours)
+        const report = await reportOf(scenario, name === undefined, { hours, where })
         const good = passed(report, insist)
         results.push({ scenario, report, good, seconds: (Date.now() - began) / 1000 })
         if (!values.json && (name !== undefined || !good))
@@ -59,6 +63,15 @@ export async function run(args: string[]): Promise<number> {
     return results.every(({ good }) => good) ? 0 : 1
 }
 
+/** Where the chosen scenarios are to play; undefined: each at its usual place. */
+function placeOf(text: string | undefined, chosen: Scenario[]): Where | undefined {
+    if (text === undefined) return undefined
+    if (text !== "node" && text !== "vm") throw new UsageError(`--in ${text}: node or vm`)
+    const other = chosen.find(({ places = ["vm"] }) => !places.includes(text))
+    if (other) throw new UsageError(`${other.name} plays in the VM only`)
+    return text
+}
+
 interface Result {
     scenario: Scenario
     report: Report
@@ -67,11 +80,12 @@ interface Result {
 }
 
 /** Of many, one that breaks off is one that failed; the others still run. */
-async function reportOf(scenario: Scenario, many: boolean, hours: number | undefined): Promise<Report> {
+async function reportOf(scenario: Scenario, many: boolean, asked: Asked): Promise<Report> {
     const { run } = await scenario.load()
-    if (!many) return run(hours)
+    const play = { ...asked, where: asked.where ?? scenario.places?.[0] }
+    if (!many) return run(play)
     try {
-        return await run(hours)
+        return await run(play)
     } catch (error) {
         const why = (error as Error).message
         const rows = [{ names: [scenario.name], cells: [unexpected("broken off", why)] }]

@@ -213,7 +213,7 @@ async function stateOf(headEnd: HeadEnd, id: string): Promise<{ busyMs: number[]
 }
 
 /** A street of 250 meters behind one MUC, undisturbed and disturbed. */
-export async function fieldBuses(hours: number): Promise<Report> {
+export async function run({ hours = day }: { hours?: number }): Promise<Report> {
     const { variant, report } = await ensureBuilt("muc_field", "vm")
     const shown = [await playStreet("undisturbed", still, hours)]
     shown.push(await playStreet("5 % damaged, 3 % dead, two meters at one address", disturbed, hours))
@@ -225,8 +225,4 @@ export async function fieldBuses(hours: number): Promise<Report> {
             ...shown.flatMap(({ notes }) => notes),
         ],
     }
-}
-
-export function run(hours: number = day): Promise<Report> {
-    return fieldBuses(hours)
 }

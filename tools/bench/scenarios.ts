@@ -1,4 +1,12 @@
+import type { Where } from "./cases/on-ground.ts"
 import type { Report } from "./report.ts"
+
+/** What a command may ask of a scenario. */
+export interface Asked {
+    /** Of simulated time, where it may be shortened. */
+    hours?: number
+    where?: Where
+}
 
 /** A use case or a property, shown in one command. Its file is loaded only when it is run. */
 export interface Scenario {
@@ -7,8 +15,9 @@ export interface Scenario {
     purpose: string
     /** A use case of the paper, in its words: `plomb bench` runs these. */
     useCase?: string
-    /** `hours`: of a simulated time that may be shortened. */
-    load(): Promise<{ run(hours?: number): Promise<Report> }>
+    /** Where it can play, its usual place first; the VM where nothing is said. */
+    places?: Where[]
+    load(): Promise<{ run(asked: Asked): Promise<Report> }>
 }
 
 /** The use cases stand in the order of the paper's chapter 5. */
@@ -42,6 +51,20 @@ export const scenarios: Scenario[] = [
         useCase: "Change of provider, the first hesitates",
         purpose: "the manufacturer removes the provider, and nobody else can",
         load: () => import("./cases/provider-refuses.ts"),
+    },
+    {
+        name: "software-download",
+        useCase: "Download of metrological software",
+        purpose: "manufacturer, institute, provider: four signatures, slots, trial, confirmation; each flaw refused",
+        places: ["node", "vm"],
+        load: () => import("./cases/software-download.ts"),
+    },
+    {
+        name: "software-rollback",
+        useCase: "The preceding version restarts",
+        purpose: "modules that throw, loop, hoard, fail, are not confirmed; power cuts, rollback by order, the floor",
+        places: ["node", "vm"],
+        load: () => import("./cases/software-rollback.ts"),
     },
     {
         name: "data-collection",

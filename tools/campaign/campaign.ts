@@ -107,6 +107,13 @@ export const campaigns: Campaign[] = [
         load: () => import("./authority-cuts.ts"),
     },
     {
+        name: "software-cuts",
+        summary:
+            "power cut at every FRAM write of delivery, activation, trial, confirmation, rollback; in the VM some of each",
+        count: { node: 100_000, vm: 6 },
+        load: () => import("./software-cuts.ts"),
+    },
+    {
         name: "day",
         summary: "hours of a household through a meter in virtual time (count = hours): energy, rows, seconds, heap",
         count: { node: 24, vm: 24 },

@@ -1,11 +1,12 @@
 import { readArgs, UsageError } from "../cli/usage.ts"
 import { campaigns } from "./campaign.ts"
 
-export const help = `plomb campaign NAME [--count N] [--seed S] [--in node|vm]
+export const help = `plomb campaign NAME [--count N|--all] [--seed S] [--in node|vm]
 
 ${campaigns.map(each => `  ${each.name.padEnd(16)} ${each.summary}`).join("\n")}
 
   --count N     cases (each campaign has its own default); --runs is the same
+  --all         every case there is, where they can be counted: authority-cuts, software-cuts
   --seed S      another seed gives other cases; the same seed the same (default 1)
   --run N       plugs: this run of the seed alone
   --from N      plugs: begin with this run
@@ -26,6 +27,7 @@ export async function run(args: string[]): Promise<number> {
         options: {
             count: { type: "string" },
             runs: { type: "string" },
+            all: { type: "boolean", default: false },
             run: { type: "string" },
             from: { type: "string" },
             vm: { type: "string" },
@@ -41,7 +43,8 @@ export async function run(args: string[]): Promise<number> {
     const where = values.in
     if (where !== "node" && where !== "vm") throw new UsageError(`--in ${where}: node or vm`)
     const asked = values.count ?? values.runs
-    const count = asked === undefined ? campaign.count[where] : wholeNumber("count", asked)
+    const usual = values.all ? Number.MAX_SAFE_INTEGER : campaign.count[where]
+    const count = asked === undefined ? usual : wholeNumber("count", asked)
     const number = (name: "run" | "from" | "vm") =>
         values[name] === undefined ? undefined : wholeNumber(name, values[name])
     const seed = wholeNumber("seed", values.seed)

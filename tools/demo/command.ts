@@ -52,7 +52,7 @@ export async function run(args: string[]): Promise<number> {
     }
 
     step("The parties: two roots of trust, and who certifies whom")
-    await initPki(pki)
+    await initPki(pki, { hss: "H5/W4" })
     say("institute root -> calibration authority -> meters")
     say("CA root -> manufacturer, provider's security management -> operators, data collection")
     const anchor = join(folder, "institute-root.pem")

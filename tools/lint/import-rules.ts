@@ -15,6 +15,8 @@ const anyHal = /^hal\//
 const library = /^@devicescript\//
 
 export const importRules: ImportRule[] = [
+    // Puts a device together in Node, as main.ts does on a board.
+    { files: /^tools\/within\//, allowed: [/./], says: "" },
     // Programs of tools and tests that run in the VM.
     {
         files: /(^|\/)device\//,

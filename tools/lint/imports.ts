@@ -12,7 +12,8 @@ export function checkImports(file: string, text: string): Finding[] {
     for (const { name, node } of importsOf(source)) {
         const target = resolveName(file, name)
         const open = rule.allowed.some(pattern => pattern.test(target))
-        const closed = file.startsWith("tools/") && !/\/device\//.test(file) && closedToTools.test(target)
+        const closed =
+            file.startsWith("tools/") && !/^tools\/within\/|\/device\//.test(file) && closedToTools.test(target)
         if (open && !closed) continue
         const { line, character } = source.getLineAndCharacterOfPosition(node.getStart())
         findings.push({ file, line: line + 1, column: character + 1, message: `imports ${target}: ${rule.says}` })
