@@ -8,7 +8,6 @@ import {
     announcePath,
     blockPath,
     confirmPath,
-    meteringPath,
     octetsLeaf,
     rollbackPath,
     softwarePath,
@@ -26,7 +25,6 @@ import { announcementOf, blocksOf, blockValue, digestOf } from "../../tools/pack
 import { approve, countersign, submit } from "../../tools/package/steps.ts"
 import { initPki } from "../../tools/pki/init.ts"
 import { readSoftware, type SoftwareState } from "../../tools/verify/software.ts"
-import { compile } from "../../tools/vm/compile.ts"
 import { metrologyModule } from "../helpers/modules.ts"
 
 const serial = 4720
