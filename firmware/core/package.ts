@@ -1,7 +1,7 @@
 import { CborReader, Major } from "./cbor"
 import { type CoseKey, verifyCose } from "./cose"
 import { Code, fail } from "./errors"
-import { cut, sameOctets } from "./octets"
+import { cut, join, sameOctets } from "./octets"
 
 /*
  * A software package: `[COSE_Sign of the manifest, [certificate, …], image]` in deterministic CBOR. The manifest names
@@ -49,39 +49,119 @@ export interface Manifest {
     sha256: Buffer
 }
 
-/** A package taken apart; nothing is proved yet. `manifest` lies inside `sign`, the image from `imageAt` to the end; the certificates are DER. */
+/** `length` octets of a package from an octet on; both lie inside of it. */
+export type PackageSource = (from: number, length: number) => Buffer
+
+/** A package taken apart; nothing is proved yet. */
 export interface PackageParts {
     manifest: Manifest
-    sign: Buffer
+    /** The COSE_Sign up to its list of signatures. */
+    body: Buffer
+    /** Where in the package each signature begins, and where the last one ends. */
+    signaturesAt: number[]
+    /** DER. */
     certificates: Buffer[]
+    /** The image lies from here to the end. */
     imageAt: number
 }
 
-/** Most certificates in a package. */
 const mostCertificates = 4
+const mostSignatures = 8
+/** Octets of a certificate; of a signature's or the message's unprotected header; of all that each signature is of; of what is taken at a time. */
+const longestCertificate = 1024
+const longestHeader = 128
+const longestBody = 1024
+const pieceSize = 512
+/** Octets of the longest head of an item. */
+const headSize = 9
 
-/** Takes a whole package apart. Throws 211x (not CBOR), 251x (no COSE_Sign), `PackageForm`. */
-export function readPackage(octets: Buffer): PackageParts {
-    const reader = new CborReader(octets, 0, octets.length)
-    if (reader.read(Major.List) !== 3) fail(Code.PackageForm, 0, "3 items", "another number")
-    const signAt = reader.at
-    reader.skip()
-    const sign = cut(octets, signAt, reader.at - signAt)
-    const count = reader.read(Major.List)
-    if (count > mostCertificates) fail(Code.PackageForm, reader.from, "at most 4 certificates", "" + count)
-    const certificates: Buffer[] = []
-    for (let i = 0; i < count; ++i) {
-        reader.read(Major.Octets)
-        certificates.push(cut(octets, reader.start, reader.stop - reader.start))
+/** Goes over a package head by head, wherever it lies: no heap has room for a whole one. */
+class Walk {
+    at = 0
+    /** Where the content of the string begins that was passed last. */
+    start = 0
+
+    constructor(
+        private readonly source: PackageSource,
+        private readonly length: number,
+    ) {}
+
+    /** The major type of the next item. */
+    major(): number {
+        return this.window(1)[0] >> 5
     }
-    reader.read(Major.Octets)
-    const imageAt = reader.start
-    const imageLength = reader.stop - imageAt
-    if (reader.at !== octets.length) fail(Code.CborTrailing, reader.at, "the end", "more")
-    const verdict = verifyCose(sign, [], Buffer.alloc(0))
-    const manifest = readManifest(cut(sign, verdict.payloadAt, verdict.payloadLength))
-    if (manifest.size !== imageLength) fail(Code.PackageForm, imageAt, manifest.size + " octets", "" + imageLength)
-    return { manifest: manifest, sign: sign, certificates: certificates, imageAt: imageAt }
+
+    /** Reads an item's head, passes over the content of a string, and answers the argument. */
+    read(major: number): number {
+        const head = this.window(headSize)
+        // Before a text is looked at, which is longer than its head.
+        if (head[0] >> 5 !== major) fail(Code.CborType, this.at, "type " + major, "" + (head[0] >> 5))
+        const reader = new CborReader(head, 0, this.length - this.at)
+        const argument = reader.read(major)
+        this.start = this.at + reader.start
+        this.at += reader.at
+        return argument
+    }
+
+    /** Passes over an unprotected header. */
+    header(): void {
+        const octets = this.window(longestHeader)
+        const reader = new CborReader(octets, 0, octets.length)
+        reader.skip()
+        this.at += reader.at
+    }
+
+    /** The content of the byte string that comes next, of so many octets at most. */
+    content(longest: number): Buffer {
+        const length = this.read(Major.Octets)
+        if (length > longest) fail(Code.PackageForm, this.start, "at most " + longest + " octets", "" + length)
+        return this.source(this.start, length)
+    }
+
+    private window(size: number): Buffer {
+        const left = this.length - this.at
+        if (left < 1) fail(Code.CborTruncated, this.at, "an item", "the end")
+        return this.source(this.at, Math.min(size, left))
+    }
+}
+
+/** Takes a package of `length` octets apart. Throws 211x (not CBOR), `PackageForm`. */
+export function readPackage(source: PackageSource, length: number): PackageParts {
+    const walk = new Walk(source, length)
+    if (walk.read(Major.List) !== 3) fail(Code.PackageForm, 0, "3 items", "another number")
+    const signAt = walk.at
+    if (walk.major() === Major.Tag) walk.read(Major.Tag)
+    if (walk.read(Major.List) !== 4) fail(Code.PackageForm, signAt, "a COSE_Sign", "another")
+    walk.read(Major.Octets)
+    walk.header()
+    const manifest = readManifest(walk.content(longestBody))
+    const bodyLength = walk.at - signAt
+    if (bodyLength > longestBody) fail(Code.PackageForm, signAt, "at most " + longestBody + " octets", "" + bodyLength)
+    const signatures = walk.read(Major.List)
+    if (signatures < 1 || signatures > mostSignatures)
+        fail(Code.PackageForm, walk.at, "1 to " + mostSignatures + " signatures", "" + signatures)
+    const signaturesAt = [walk.at]
+    for (let i = 0; i < signatures; ++i) {
+        if (walk.read(Major.List) !== 3) fail(Code.PackageForm, walk.at, "a signature", "another")
+        walk.read(Major.Octets)
+        walk.header()
+        walk.read(Major.Octets)
+        signaturesAt.push(walk.at)
+    }
+    const count = walk.read(Major.List)
+    if (count > mostCertificates) fail(Code.PackageForm, walk.at, "at most 4 certificates", "" + count)
+    const certificates: Buffer[] = []
+    for (let i = 0; i < count; ++i) certificates.push(walk.content(longestCertificate))
+    const size = walk.read(Major.Octets)
+    if (walk.at !== length) fail(Code.CborTrailing, walk.at, "the end", "more")
+    if (manifest.size !== size) fail(Code.PackageForm, walk.start, manifest.size + " octets", "" + size)
+    return {
+        manifest: manifest,
+        body: source(signAt, bodyLength),
+        signaturesAt: signaturesAt,
+        certificates: certificates,
+        imageAt: walk.start,
+    }
 }
 
 /** Reads a manifest that fills the buffer. */
@@ -143,19 +223,35 @@ export enum PackageSigner {
 }
 
 /**
- * Proves what a package is signed by: each of `keys` (in the order of `PackageSigner`) must have a signature that holds. Throws
- * `PackageSigner` (a signature is missing), `PackageSignature` (one does not hold).
+ * Proves what a package is signed by: each of `keys` (in the order of `PackageSigner`) must have a signature that holds. Each signature is
+ * looked at as a message of its own, with the body of all. Throws 211x and 251x (no COSE_Sign), `PackageSigner` (a signature is missing), `PackageSignature` (one does not hold).
  */
-export function checkSigners(sign: Buffer, keys: CoseKey[]): void {
-    const signers = verifyCose(sign, keys, Buffer.alloc(0)).signers
+export function checkSigners(source: PackageSource, parts: PackageParts, keys: CoseKey[]): void {
+    // Of each key: a signature names it, and holds
+    const known: boolean[] = []
+    const holds: boolean[] = []
     for (let i = 0; i < keys.length; ++i) {
-        let known = false
-        let holds = false
-        for (let k = 0; k < signers.length; ++k) {
-            if (signers[k].key === i) holds = true
-            if (signers[k].algorithm === keys[i].algorithm && sameOctets(signers[k].kid, keys[i].kid)) known = true
+        known.push(false)
+        holds.push(false)
+    }
+    const head = join([parts.body, hex`81`])
+    const places = parts.signaturesAt
+    for (let k = 0; k + 1 < places.length; ++k) {
+        const length = places[k + 1] - places[k]
+        const message = Buffer.alloc(head.length + length)
+        message.blitAt(0, head, 0, head.length)
+        for (let at = 0; at < length; at += pieceSize) {
+            const size = Math.min(pieceSize, length - at)
+            message.blitAt(head.length + at, source(places[k] + at, size), 0, size)
         }
-        if (!known) fail(Code.PackageSigner, i, "a signature of signer " + i, "none")
-        if (!holds) fail(Code.PackageSignature, i, "the signature of signer " + i, "another")
+        const signer = verifyCose(message, keys, Buffer.alloc(0)).signers[0]
+        for (let i = 0; i < keys.length; ++i) {
+            if (signer.key === i) holds[i] = true
+            if (signer.algorithm === keys[i].algorithm && sameOctets(signer.kid, keys[i].kid)) known[i] = true
+        }
+    }
+    for (let i = 0; i < keys.length; ++i) {
+        if (!known[i]) fail(Code.PackageSigner, i, "a signature of signer " + i, "none")
+        if (!holds[i]) fail(Code.PackageSignature, i, "the signature of signer " + i, "another")
     }
 }

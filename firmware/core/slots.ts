@@ -100,9 +100,10 @@ export class Slots {
         return uintBE(this.data, this.place(slot) + lengthAt, 2)
     }
 
-    /** The package in a slot, from an octet on. */
-    read(slot: number, from = 0): Buffer {
-        const length = this.length(slot) - from
+    /** `length` octets of the package in a slot from an octet on. Throws `OutOfRange`. */
+    read(slot: number, from: number, length: number): Buffer {
+        if (!(from >= 0 && length >= 0 && from + length <= this.length(slot)))
+            fail(Code.OutOfRange, from, length + " octets", "fewer")
         const octets = Buffer.alloc(length)
         for (let at = 0; at < length; at += blockSize) {
             const size = Math.min(blockSize, length - at)
@@ -180,7 +181,11 @@ export class Slots {
         }
         const marks = this.blocks()
         for (let i = 0; i < marks.length; ++i) if (marks[i] === 0) return -1
-        if (sameOctets(platform().sha256([this.read(slot)]), this.digest(slot))) return slot
+        // In pieces: there may be no room for one of the whole length.
+        const parts: Buffer[] = []
+        for (let from = 0; from < length; from += blockSize)
+            parts.push(this.read(slot, from, Math.min(blockSize, length - from)))
+        if (sameOctets(platform().sha256(parts), this.digest(slot))) return slot
         this.fail(slot, Code.PackageHash)
         return fail(Code.PackageHash, -1, "the package announced", "another")
     }

@@ -291,7 +291,7 @@ export class Software implements RuleKeeper {
         try {
             checked = checkPackage(
                 this.builtIn.check,
-                from => slots.read(slot, from),
+                (from, size) => slots.read(slot, from, size),
                 slots.length(slot),
                 () => self.trust(installed),
             )

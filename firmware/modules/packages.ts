@@ -1,7 +1,7 @@
 import * as ds from "@devicescript/core"
 import { CoseAlgorithm, type CoseKey } from "../core/cose"
 import { PlombError } from "../core/errors"
-import { checkSigners, type PackageParts, readPackage } from "../core/package"
+import { checkSigners, readPackage } from "../core/package"
 import { installPlatform, type Platform } from "../core/platform"
 
 /*
@@ -12,10 +12,9 @@ import { installPlatform, type Platform } from "../core/platform"
 
 const host: any = (ds as any).host
 installPlatform({ sha256: host.sha256, verifyP256: host.verifyP256, yieldNow: () => {} } as Platform)
-const steps: ((octets: Buffer) => PackageParts)[] = [readPackage]
 try {
-    // Called as a value it is not moved in here, so what it held of the package is free once it is through.
-    const parts: PackageParts = steps[0](host.octets())
+    const source = (from: number, length: number): Buffer => host.octets(from, length)
+    const parts = readPackage(source, host.length())
     // Certificates go out, identifiers and keys come in their place.
     const held = parts.certificates
     host.found(parts.manifest, held)
@@ -26,7 +25,7 @@ try {
             algorithm: keys.length & 1 ? CoseAlgorithm.HssLms : CoseAlgorithm.Es256,
             key: held[i + 1],
         })
-    checkSigners(parts.sign, keys)
+    checkSigners(source, parts, keys)
 } catch (e: any) {
     if (e instanceof PlombError) host.refuse(e.code, e.at)
     throw e

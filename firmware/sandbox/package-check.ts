@@ -1,5 +1,5 @@
 import { fail } from "../core/errors"
-import type { Manifest } from "../core/package"
+import type { Manifest, PackageSource } from "../core/package"
 import { checkImageHash, type PackageTrust, packageKeys } from "../core/package-trust"
 import { platform } from "../core/platform"
 import { checkImage } from "./image"
@@ -17,13 +17,13 @@ export interface Checked {
 }
 
 /**
- * Proves a package and checks its image. Signatures by the program `check` (firmware/modules/packages.ts) in the sandbox; certificates and image
- * are looked at here. `read`: the package from an octet on; `trust` is asked for once. Nothing of either is kept longer than it is needed: both together are
- * half of what the heap has. Throws what `readPackage`, `packageKeys`, `checkSigners`, `checkImageHash` and `checkImage` do, in this order.
+ * Proves a package of `length` octets and checks its image. Signatures by the program `check` (firmware/modules/packages.ts) in the sandbox;
+ * certificates and image are looked at here. `trust` is asked for once; what it answers is not kept. Throws what `readPackage`, `packageKeys`,
+ * `checkSigners`, `checkImageHash` and `checkImage` do, in this order.
  */
 export function checkPackage(
     check: { image: Buffer; called: Buffer },
-    read: (from: number) => Buffer,
+    source: PackageSource,
     length: number,
     trust: () => PackageTrust,
 ): Checked {
@@ -33,7 +33,8 @@ export function checkPackage(
         call: (index: number, a: any, b: any, c: any): any => {
             if (index === 1) return platform().sha256(a)
             if (index === 2) return platform().verifyP256(a, b, c)
-            if (index === 0) return read(0)
+            if (index === 0) return source(a, b)
+            if (index === 5) return length
             if (index === 4) fail(a, b)
             manifest = a.own
             const keys = packageKeys(b, manifest.metrological, trust())
@@ -46,7 +47,7 @@ export function checkPackage(
         log: () => {},
     }
     new Sandbox(check.image, host, limits, check.called).start()
-    const image = read(length - manifest.size)
+    const image = source(length - manifest.size, manifest.size)
     checkImageHash(image, manifest)
     return { manifest: manifest, image: image, called: checkImage(image) }
 }

@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto"
 import { Code, fail, PlombError } from "../../firmware/core/errors"
-import { readPackage } from "../../firmware/core/package"
+import { type Manifest, type PackageSource, readPackage } from "../../firmware/core/package"
 import { verifyPackage } from "../../firmware/core/package-trust"
 import { SlotState, Slots } from "../../firmware/core/slots"
 import * as paths from "../../firmware/core/sml-parameter"
@@ -47,9 +47,9 @@ export class FakeSoftware {
         const slot = this.slots.block(value)
         if (slot < 0) return
         try {
-            const octets = this.slots.read(slot)
-            const parts = readPackage(octets)
-            verifyPackage(octets, parts, { ...this.anchors, atSeconds: Math.floor(Date.now() / 1000) })
+            const source = this.source(slot)
+            const parts = readPackage(source, this.slots.length(slot))
+            verifyPackage(source, parts, { ...this.anchors, atSeconds: Math.floor(Date.now() / 1000) })
             if (parts.manifest.version <= this.version) fail(Code.SoftwareVersion, -1, "a higher one", "not")
             this.slots.verified(slot, parts.manifest.version)
         } catch (error) {
@@ -67,7 +67,7 @@ export class FakeSoftware {
         } else if (path.equals(paths.confirmPath)) {
             const slot = this.slots.named(value, SlotState.Trial)
             this.slots.confirm(slot)
-            this.floor = readPackage(this.slots.read(slot)).manifest.floor
+            this.floor = this.manifest(slot).floor
         } else {
             const trial = this.slots.find(SlotState.Trial)
             const slot = trial >= 0 ? trial : this.slots.find(SlotState.Active)
@@ -79,8 +79,16 @@ export class FakeSoftware {
         }
     }
 
+    private source(slot: number): PackageSource {
+        return (from, length) => this.slots.read(slot, from, length)
+    }
+
+    private manifest(slot: number): Manifest {
+        return readPackage(this.source(slot), this.slots.length(slot)).manifest
+    }
+
     private run(slot: number): void {
-        const { manifest } = readPackage(this.slots.read(slot))
+        const manifest = this.manifest(slot)
         this.slot = slot
         this.version = manifest.version
         this.running = {

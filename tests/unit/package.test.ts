@@ -9,7 +9,7 @@ import { readPackage } from "../../firmware/core/package"
 import { run } from "../../tools/package/command.ts"
 import { anchorsOf, judgePackage } from "../../tools/package/judge.ts"
 import { versionNumber, versionText } from "../../tools/package/manifest.ts"
-import { Package } from "../../tools/package/package.ts"
+import { Package, sourceOf } from "../../tools/package/package.ts"
 import { readCertificates } from "../../tools/pki/certificates.ts"
 import { HssKey, readParameters } from "../../tools/pki/hss.ts"
 import { initPki } from "../../tools/pki/init.ts"
@@ -126,7 +126,7 @@ describe("a software package", () => {
 
     it("changed in any one bit is refused or still the same package", async () => {
         const octets = await signed()
-        const imageAt = readPackage(octets).imageAt
+        const imageAt = readPackage(sourceOf(octets), octets.length).imageAt
         const same = new Set<string>()
         fc.assert(
             fc.property(fc.nat({ max: octets.length * 8 - 1 }), bit => {
@@ -146,7 +146,7 @@ describe("a software package", () => {
         fc.assert(
             fc.property(fc.uint8Array({ maxLength: 300 }), octets => {
                 try {
-                    readPackage(Buffer.from(octets))
+                    readPackage(sourceOf(Buffer.from(octets)), octets.length)
                 } catch (error) {
                     expect(error).toBeInstanceOf(PlombError)
                 }

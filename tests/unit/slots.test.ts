@@ -72,7 +72,7 @@ describe("software slots", () => {
         expect([2, 0, 2].map(i => slots.block(pack.blocks[i]))).toEqual([-1, -1, -1])
         expect([...slots.blocks()]).toEqual([1, 0, 1])
         const slot = slots.block(pack.blocks[1])
-        expect(slots.read(slot)).toEqual(pack.octets)
+        expect(slots.read(slot, 0, slots.length(slot))).toEqual(pack.octets)
         expect(slots.digest(slot)).toEqual(pack.digest)
     })
 
@@ -305,7 +305,9 @@ it("any order of announcements, blocks, faults and restarts: what runs is never 
                 // Making room for the next beside a trial takes what was before the active one.
                 if (trial && slots.find(SlotState.Former) < 0) former = undefined
                 const held = (state: SlotState) =>
-                    slots.find(state) < 0 ? undefined : slots.read(slots.find(state)).toString("hex")
+                    slots.find(state) < 0
+                        ? undefined
+                        : slots.read(slots.find(state), 0, slots.length(slots.find(state))).toString("hex")
                 expect(held(SlotState.Active)).toBe(active?.octets.toString("hex"))
                 expect(held(SlotState.Trial)).toBe(trial?.octets.toString("hex"))
                 expect(held(SlotState.Former)).toBe(former?.octets.toString("hex"))

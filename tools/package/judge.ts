@@ -8,6 +8,7 @@ import { hssKeyId, hssKeyOf, verifyPackage } from "../../firmware/core/package-t
 import { type Certificate, parseCertificate } from "../../firmware/core/x509.ts"
 import { PkiError, readText } from "../pki/files.ts"
 import { readPem } from "../pki/pem.ts"
+import { sourceOf } from "./package.ts"
 
 /** Whom a package is judged by: what a device holds since production, and the lists at hand. */
 export interface Anchors {
@@ -59,10 +60,11 @@ export function judgePackage(octets: Buffer, anchors: Anchors, at: Date): Packag
     const findings: PackageVerdict["findings"] = []
     const atSeconds = Math.floor(at.getTime() / 1000)
     try {
-        const parts = readPackage(octets)
+        const source = sourceOf(octets)
+        const parts = readPackage(source, octets.length)
         if (anchors.crls.some(crl => revokedAt(crl, anchors.manufacturer) >= 0))
             findings.push({ what: "the manufacturer's certificate", good: false, why: "revoked" })
-        else verifyPackage(octets, parts, { ...anchors, atSeconds })
+        else verifyPackage(source, parts, { ...anchors, atSeconds })
         if (findings.length === 0) {
             const needed = parts.manifest.metrological ? 4 : 2
             for (let i = 0; i < needed; ++i)

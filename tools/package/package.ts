@@ -1,6 +1,7 @@
 import { createHash, type KeyObject, sign as signWithKey } from "node:crypto"
 import { Decoder, Tag } from "cbor-x"
-import { type Manifest, readManifest, readPackage } from "../../firmware/core/package.ts"
+import { cut } from "../../firmware/core/octets.ts"
+import { type Manifest, type PackageSource, readManifest, readPackage } from "../../firmware/core/package.ts"
 import { PkiError } from "../pki/files.ts"
 import { cbor, type Stated, writeManifest } from "./manifest.ts"
 
@@ -81,7 +82,8 @@ export class Package {
 
     /** As a device reads it. Throws `PlombError`. */
     parts() {
-        return readPackage(this.octets())
+        const octets = this.octets()
+        return readPackage(sourceOf(octets), octets.length)
     }
 
     private with(signature: Signature, certificates: Uint8Array[]): Package {
@@ -92,4 +94,9 @@ export class Package {
     private structure(header: Uint8Array): Buffer {
         return cbor(["Signature", new Uint8Array(0), header, new Uint8Array(0), this.manifestOctets])
     }
+}
+
+/** A file as a device reads what lies in a slot. */
+export function sourceOf(octets: Buffer): PackageSource {
+    return (from, length) => cut(octets, from, length)
 }

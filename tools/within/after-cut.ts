@@ -86,7 +86,7 @@ function slotFaults({ software }: MeterInNode, { files }: Proved): string[] {
         if (state === SlotState.Empty || state === SlotState.Failed) return
         const name = slots.digest(slot).toString("hex")
         const file = files.get(name)
-        const content = slots.read(slot)
+        const content = slots.read(slot, 0, slots.length(slot))
         if (!file) faults.push(`slot ${slot + 1} names a package that nobody sent`)
         else if (state === SlotState.Receiving) {
             const marks = slots.blocks()
