@@ -26,6 +26,8 @@ export const slotCount = 3
 export const slotSize = 0x4000
 /** Octets of a block of a delivery; the last may be shorter. */
 export const blockSize = 1024
+/** Octets read at a time. */
+const pieceSize = 192
 /** Octets of the digest by which each block is announced. */
 const headSize = 16
 const mostBlocks = slotSize / blockSize
@@ -105,9 +107,10 @@ export class Slots {
         if (!(from >= 0 && length >= 0 && from + length <= this.length(slot)))
             fail(Code.OutOfRange, from, length + " octets", "fewer")
         const octets = Buffer.alloc(length)
-        for (let at = 0; at < length; at += blockSize) {
-            const size = Math.min(blockSize, length - at)
+        for (let at = 0; at < length; at += pieceSize) {
+            const size = Math.min(pieceSize, length - at)
             octets.blitAt(at, this.store.read(this.slotsAt + slot * slotSize + from + at, size), 0, size)
+            // A device's lines are served between: so much takes 18 ms at 100 kHz.
             platform().yieldNow()
         }
         return octets
@@ -158,10 +161,10 @@ export class Slots {
     }
 
     /**
-     * Takes a block: number U16, octets. It proves itself by the digest announced, so anybody may bring it. Answers the slot once the
-     * package is whole and has its digest, else -1. Throws `SlotIdle`, `SlotForm`, `SlotBlock`, `PackageHash` (then the slot has failed).
+     * Takes a block: number U16, octets. It proves itself by the digest announced, so anybody may bring it. Throws `SlotIdle`, `SlotForm`,
+     * `SlotBlock`.
      */
-    block(value: Buffer): number {
+    block(value: Buffer): void {
         const slot = this.find(SlotState.Receiving)
         if (slot < 0) fail(Code.SlotIdle, -1, "a package announced", "none")
         const announced = this.announced()
@@ -172,22 +175,28 @@ export class Slots {
         if (at >= length || octets.length !== Math.min(blockSize, length - at))
             fail(Code.SlotForm, 0, "a block of the package", "block " + index + " of " + octets.length + " octets")
         if (!this.isBlock(announced, index, octets)) fail(Code.SlotBlock, index, "the block announced", "another")
-        if (this.store.read(this.receivingAt + index, 1)[0] !== there) {
-            const place = this.slotsAt + slot * slotSize + at
-            this.store.write(place, octets)
-            if (!this.isBlock(announced, index, this.store.read(place, octets.length)))
-                fail(Code.ReadBackMismatch, place, "the block just written", "another")
-            this.store.write(this.receivingAt + index, Buffer.from([there]))
-        }
+        if (this.store.read(this.receivingAt + index, 1)[0] === there) return
+        const place = this.slotsAt + slot * slotSize + at
+        this.store.write(place, octets)
+        if (!this.isBlock(announced, index, this.read(slot, at, octets.length)))
+            fail(Code.ReadBackMismatch, place, "the block just written", "another")
+        this.store.write(this.receivingAt + index, Buffer.from([there]))
+    }
+
+    /** The slot whose package has all its blocks and is to be judged; -1 where there is none. Throws `PackageHash`: these are not the package announced. */
+    whole(): number {
+        const slot = this.find(SlotState.Receiving)
         const marks = this.blocks()
         for (let i = 0; i < marks.length; ++i) if (marks[i] === 0) return -1
+        if (slot < 0) return -1
         // In pieces: there may be no room for one of the whole length.
         const parts: Buffer[] = []
+        const length = this.length(slot)
         for (let from = 0; from < length; from += blockSize)
             parts.push(this.read(slot, from, Math.min(blockSize, length - from)))
-        if (sameOctets(platform().sha256(parts), this.digest(slot))) return slot
-        this.fail(slot, Code.PackageHash)
-        return fail(Code.PackageHash, -1, "the package announced", "another")
+        if (!sameOctets(platform().sha256(parts), this.digest(slot)))
+            fail(Code.PackageHash, -1, "the package announced", "another")
+        return slot
     }
 
     /** The package in the slot is proved. */
@@ -208,10 +217,9 @@ export class Slots {
 
     /** The slot with this package in this state. Throws `SlotState`. */
     named(digest: Buffer, state: SlotState): number {
-        const slot = this.find(state)
-        if (slot < 0 || !sameOctets(this.digest(slot), digest))
-            fail(Code.SlotState, -1, "this package in state " + state, slot < 0 ? "none" : "another")
-        return slot
+        for (let slot = 0; slot < slotCount; ++slot)
+            if (this.state(slot) === state && sameOctets(this.digest(slot), digest)) return slot
+        return fail(Code.SlotState, -1, "this package in state " + state, "none")
     }
 
     /** Begins the trial of a verified slot. */

@@ -316,13 +316,10 @@ export class Functions implements EventLog {
                 const receiving = software.slots.find(SlotState.Receiving)
                 const digest = cut(value, 4, 32)
                 if (receiving < 0 || !sameOctets(software.slots.digest(receiving), digest)) enter(digest)
-                software.slots.announce(value)
+                software.announce(value)
             } else if (which === 0x64) software.activate(value, enter)
             else if (which === 0x65) software.confirm(value, enter)
-            else {
-                mustBeZero(value)
-                software.putBack(enter)
-            }
+            else software.putBack(value, enter)
         } else (which === 0x51 ? this.metrologicalLog : this.logbook).reset(fn, caller, uintBE(value, 0, 4))
         return 0
     }

@@ -2,12 +2,13 @@ import type { BuiltIn } from "../../hal/machine"
 import { Code, fail, PlombError } from "../core/errors"
 import { Floor } from "../core/floor"
 import { Event } from "../core/logbook"
-import { cut, join, numberBE } from "../core/octets"
-import type { PackageTrust } from "../core/package-trust"
+import { cut, join, numberBE, sameOctets } from "../core/octets"
+import type { Manifest, PackageSource } from "../core/package"
+import { type PackageTrust, packageKeys } from "../core/package-trust"
 import { SlotState, Slots } from "../core/slots"
 import { childName, octetsLeaf } from "../core/sml-parameter"
 import type { Store } from "../core/store"
-import { type Checked, checkPackage } from "../sandbox/package-check"
+import { loadImage, type Proved, provePackage } from "../sandbox/package-check"
 import { floorAt, packagesAt, receivingAt, softwareAt, TrustSlot } from "./layout"
 import type { Meter, RuleKeeper } from "./meter"
 import { Module, type Program } from "./module"
@@ -21,6 +22,9 @@ const builtInSlot = 255
 const noSlot = 254
 /** Seconds of a trial between two writes of what is left. */
 const trialStep = 30
+/** Seconds until what takes long begins, so that the answer to what led to it has left the line; and between two tries where nothing may run. */
+const restSeconds = 2
+const noneSeconds = 10
 /** A module that was sound for so long is started anew after a fault; one that was not is put back. */
 const soundSeconds = 300
 
@@ -32,15 +36,23 @@ export class Software implements RuleKeeper {
     readonly slots: Slots
     readonly floor: Floor
     private running: Program | undefined
-    private module: Module | undefined
     private slot = noSlot
     /** Seconds it has run, and of its trial not written down yet. */
     private sound = 0
     private untold = 0
-    /** One is being started or judged: a second one waits. */
+    /** One is being started or judged: a second one waits. What is judged stays in its slot. */
     private changing = false
+    private judging = false
     /** Code of the fault told last: each is told once. */
     private told = 0
+    /** Something may have come that is to be judged; the slot that was verified before the start and is to be activated now. */
+    private due = true
+    private wanted = -1
+    /** Seconds until then. */
+    private rest = 0
+    /** The package whose signatures were proved last in this run of the program, and its SHA-256. */
+    private proved: Proved | undefined
+    private provedDigest: Buffer = hex``
 
     constructor(
         store: Store,
@@ -53,35 +65,42 @@ export class Software implements RuleKeeper {
         meter.keeper = this
     }
 
-    /** A block of the package announced (`slots`); the last one has the whole judged. Throws what is wrong with block or package. */
-    block(value: Buffer): void {
-        const slot = this.slots.block(value)
-        if (slot < 0) return
-        try {
-            const version = this.judge(slot, true).version
-            this.meter.tell(Event.softwareReceived, 0, cut(this.slots.digest(slot), 0, 16))
-            this.slots.verified(slot, version)
-        } catch (e: any) {
-            if (!(e instanceof PlombError) || isPart(e.code)) throw e
-            this.meter.tell(Event.failed, e.code, this.slots.digest(slot))
-            this.slots.fail(slot, e.code)
-            throw e
-        }
+    /** A package is to come (`Slots.announce`). */
+    announce(value: Buffer): void {
+        if (this.judging) fail(Code.Busy, -1, "nothing that is being judged", "a package")
+        this.slots.announce(value)
+        this.later()
     }
 
-    /** Puts a verified package on trial, once it was judged again and its self-test is good; `enter` tells the logbook before. */
+    /** A block of it (`Slots.block`). The whole is judged soon; that takes long, and what comes of it stands in its slot. */
+    block(value: Buffer): void {
+        this.slots.block(value)
+        this.later()
+    }
+
+    /**
+     * Puts a verified package on trial, once certificates, image and self-test were found good again; `enter` tells the logbook before. Signatures were proved
+     * since the start; where not, that is done soon, and this is `Busy`.
+     */
     activate(digest: Buffer, enter: (detail: Buffer) => void): void {
         const slot = this.slots.named(digest, SlotState.Verified)
-        if (this.changing) fail(Code.Busy, -1, "software that stands still", "a change")
+        const proved = this.proved
+        this.mustStandStill()
+        if (!proved || !sameOctets(this.provedDigest, digest)) {
+            this.wanted = slot
+            this.later()
+            fail(Code.Busy, -1, "a package proved since the start", "one that is being proved")
+        }
         this.changing = true
         try {
             let program: Program
             let module: Module
             try {
-                program = this.judge(slot, true)
+                packageKeys(proved.certificates, true, this.trust(true))
+                program = this.load(slot, proved.manifest, true)
                 module = this.make(program, this.meter.parameters.metering())
             } catch (e: any) {
-                if (e instanceof PlombError && !isPart(e.code)) this.slots.fail(slot, e.code)
+                if (e instanceof PlombError && !isElsewhere(e.code)) this.slots.fail(slot, e.code)
                 throw e
             }
             enter(digest)
@@ -102,40 +121,40 @@ export class Software implements RuleKeeper {
         if (this.running) this.floor.raise(this.running.floor)
     }
 
-    /** What ran before runs again, unless it is below the floor. */
-    putBack(enter: (detail: Buffer) => void): void {
-        const trial = this.slots.find(SlotState.Trial)
-        const slot = trial >= 0 ? trial : this.slots.find(SlotState.Active)
-        if (slot < 0) fail(Code.SlotState, -1, "software in a slot", "the module that ships")
-        const before = this.slots.find(trial >= 0 ? SlotState.Active : SlotState.Former)
-        const builtIn = this.builtIn
-        const version = before >= 0 ? this.slots.version(before) : builtIn.version
+    /** This package goes, on trial or active, and what ran before it runs again, unless that is below the floor. */
+    putBack(digest: Buffer, enter: (detail: Buffer) => void): void {
+        const trial = this.slots.find(SlotState.Trial) >= 0
+        const slot = this.slots.named(digest, trial ? SlotState.Trial : SlotState.Active)
+        const before = this.slots.find(trial ? SlotState.Active : SlotState.Former)
+        const version = before >= 0 ? this.slots.version(before) : this.builtIn.version
         if (version < this.floor.value()) fail(Code.SoftwareFloor, -1, "a version above the floor", "" + version)
-        enter(this.slots.digest(slot))
+        enter(digest)
         this.slots.fail(slot, Code.SoftwarePutBack)
         this.stop()
     }
 
     /** Starts what measures anew with these parameters; `store` keeps them, once its self-test was good. Throws what that finds, with nothing changed. */
     reload(metering: Buffer, store: () => void): void {
+        this.mustStandStill()
         const r = this.running
         const module = r ? this.make(r, metering) : undefined
-        if (this.changing || this.running !== r) fail(Code.Busy, -1, "software that stands still", "a change")
+        this.mustStandStill()
+        if (this.running !== r) fail(Code.Busy, -1, "software that stands still", "a change")
         store()
         if (r && module) this.take(r, module, this.slot)
     }
 
     /** What stands in the slots, what runs, the floor, and which blocks have come: octets as in README.md. */
     children(name: Buffer): any[] {
-        const module = this.module
+        const rule = this.meter.rule
         const values = [
             this.slots.octets(),
             join([
-                Buffer.from([module ? this.slot : noSlot]),
+                Buffer.from([rule ? this.slot : noSlot]),
                 numberBE(4, this.version()),
-                module ? module.checksum : Buffer.alloc(32),
+                rule ? rule.checksum : Buffer.alloc(32),
             ]),
-            module ? module.identification : hex``,
+            rule ? rule.identification : hex``,
             numberBE(4, this.floor.value()),
             this.slots.blocks(),
         ]
@@ -144,24 +163,28 @@ export class Software implements RuleKeeper {
         return children
     }
 
-    /** A second has been counted, or there is nothing that counts. */
+    /** A second has been counted, or there is nothing that counts. What came is judged here: nothing is to be counted meanwhile. */
     secondOver(): void {
         if (this.changing) return
-        if (!this.running) {
-            this.start()
+        if (this.running) {
+            this.sound += 1
+            if (this.slots.find(SlotState.Trial) === this.slot && ++this.untold >= trialStep) {
+                if (!this.slots.spend(this.untold)) this.end(Code.SoftwareUnconfirmed)
+                this.untold = 0
+            }
+        }
+        if (this.rest > 0) {
+            this.rest -= 1
             return
         }
-        this.sound += 1
-        if (this.slots.find(SlotState.Trial) !== this.slot) return
-        this.untold += 1
-        if (this.untold < trialStep) return
-        if (!this.slots.spend(this.untold)) this.end(Code.SoftwareUnconfirmed)
-        this.untold = 0
+        if (!this.running) this.start()
+        // Without a time nobody can say whose certificates hold.
+        if (this.due && this.meter.certificates.utcSeconds() > 0) this.judgeWhatCame()
     }
 
     /** What measures did what it must not: started anew if it was sound for long, else withdrawn. */
     ruleFailed(code: number): void {
-        if (isPart(code)) return
+        if (isElsewhere(code)) return
         if (this.sound < soundSeconds || this.slots.find(SlotState.Trial) === this.slot) this.end(code)
         else this.stop()
     }
@@ -177,13 +200,14 @@ export class Software implements RuleKeeper {
                 this.slot = slot
                 try {
                     if (trial >= 0 && !this.slots.start()) fail(Code.SoftwareStarts, -1, "fewer starts", "one more")
-                    const program = this.judge(slot, false)
+                    const manifest = this.prove(slot, false).manifest
+                    const program = this.load(slot, manifest, false)
                     this.resume(program, slot)
                     // Where power went between the two.
                     if (trial < 0) this.floor.raise(program.floor)
                     return
                 } catch (e: any) {
-                    if (!(e instanceof PlombError) || isPart(e.code) || e.code === Code.FloorDamaged) throw e
+                    if (!(e instanceof PlombError) || isElsewhere(e.code) || e.code === Code.FloorDamaged) throw e
                     this.end(e.code)
                 }
             }
@@ -193,15 +217,57 @@ export class Software implements RuleKeeper {
             this.resume(builtIn, builtInSlot)
         } catch (e: any) {
             if (!(e instanceof PlombError)) throw e
+            this.rest = noneSeconds
             this.tell(e.code)
         } finally {
             this.changing = false
         }
     }
 
+    private later(): void {
+        this.due = true
+        this.rest = restSeconds
+    }
+
+    private mustStandStill(): void {
+        if (this.changing) fail(Code.Busy, -1, "software that stands still", "a change")
+    }
+
+    /** Judges the package that has come whole, or the one that was verified before this start. */
+    private judgeWhatCame(): void {
+        const slots = this.slots
+        let slot = slots.find(SlotState.Receiving)
+        this.due = false
+        this.changing = true
+        this.judging = true
+        try {
+            const whole = slots.whole()
+            slot = whole >= 0 ? whole : this.wanted
+            this.wanted = -1
+            if (slot < 0 || (whole < 0 && slots.state(slot) !== SlotState.Verified)) return
+            const proved = this.proveAside(slot)
+            if (whole >= 0) {
+                this.meter.tell(Event.softwareReceived, 0, cut(slots.digest(slot), 0, 16))
+                slots.verified(slot, proved.manifest.version)
+            }
+            this.proved = proved
+            this.provedDigest = slots.digest(slot)
+        } catch (e: any) {
+            if (!(e instanceof PlombError)) throw e
+            if (isElsewhere(e.code)) {
+                this.due = true
+                return
+            }
+            this.meter.tell(Event.failed, e.code, slots.digest(slot))
+            slots.fail(slot, e.code)
+        } finally {
+            this.changing = false
+            this.judging = false
+        }
+    }
+
     private take(program: Program, module: Module, slot: number): void {
         this.running = program
-        this.module = module
         this.slot = slot
         this.sound = 0
         this.told = 0
@@ -210,8 +276,8 @@ export class Software implements RuleKeeper {
 
     private stop(): void {
         this.running = undefined
-        this.module = undefined
         this.meter.rule = undefined
+        this.rest = restSeconds
     }
 
     /** What runs, or was to, is withdrawn for this reason; the next second starts what was before. */
@@ -227,7 +293,7 @@ export class Software implements RuleKeeper {
 
     /** A reason why nothing runs: each is entered once, not every second. */
     private tell(code: number): void {
-        if (this.told !== code && !isPart(code)) this.meter.tell(Event.failed, code, hex``)
+        if (this.told !== code && !isElsewhere(code)) this.meter.tell(Event.failed, code, hex``)
         this.told = code
     }
 
@@ -275,31 +341,46 @@ export class Software implements RuleKeeper {
         }
     }
 
-    /**
-     * Proves a package and judges whether it may run here. To be `installed`, signers must be valid at present and the version newer than
-     * what runs; what was installed runs on when its signers' certificates end.
-     */
-    private judge(slot: number, installed: boolean): Program {
-        const self = this
-        const slots = this.slots
+    /** Proves and loads what is to be installed. What measures stands aside meanwhile: the heap has no room for both. The front end keeps what is drawn for half a minute. */
+    private proveAside(slot: number): Proved {
         const r = this.running
         const sound = this.sound
-        let checked: Checked
-        // What measures stands aside: the heap has no room for both. The front end keeps what is drawn for half a minute.
-        this.module = undefined
-        this.meter.rule = undefined
+        const rule = this.meter.rule
+        if (rule) this.meter.rule = { identification: rule.identification, checksum: rule.checksum, count: () => {} }
         try {
-            checked = checkPackage(
-                this.builtIn.check,
-                (from, size) => slots.read(slot, from, size),
-                slots.length(slot),
-                () => self.trust(installed),
-            )
+            const proved = this.prove(slot, true)
+            this.load(slot, proved.manifest, true)
+            return proved
         } finally {
-            if (r) this.take(r, this.make(r, this.meter.parameters.metering()), this.slot)
-            this.sound = sound
+            if (r && this.running === r) this.resumeAfter(r, sound)
         }
-        const manifest = checked.manifest
+    }
+
+    /** What stood aside goes on; a fault of it is not one of what was judged. */
+    private resumeAfter(r: Program, sound: number): void {
+        try {
+            this.take(r, this.make(r, this.meter.parameters.metering()), this.slot)
+            this.sound = sound
+        } catch (e: any) {
+            if (!(e instanceof PlombError)) throw e
+            this.stop()
+        }
+    }
+
+    private source(slot: number): PackageSource {
+        const slots = this.slots
+        return (from, length) => slots.read(slot, from, length)
+    }
+
+    /** Proves who signed. To be `installed`, signers must be valid at present; what was installed runs on when their certificates end. */
+    private prove(slot: number, installed: boolean): Proved {
+        const self = this
+        return provePackage(this.builtIn.check, this.source(slot), this.slots.length(slot), () => self.trust(installed))
+    }
+
+    /** Loads the image of a package, and judges whether it may run here. To be `installed`, its version must be newer than what runs. */
+    private load(slot: number, manifest: Manifest, installed: boolean): Program {
+        const loaded = loadImage(this.source(slot), this.slots.length(slot), manifest)
         if (manifest.component !== "meter" || !manifest.metrological || manifest.approval === "")
             fail(Code.SoftwareComponent, -1, "approved software of a meter", manifest.component)
         const hardware = this.meter.identity.hardware()
@@ -311,8 +392,8 @@ export class Software implements RuleKeeper {
         if (manifest.version < this.floor.value())
             fail(Code.SoftwareFloor, -1, "a version above the floor", "" + manifest.version)
         return {
-            image: checked.image,
-            called: checked.called,
+            image: loaded.image,
+            called: loaded.called,
             name: manifest.name,
             version: manifest.version,
             floor: manifest.floor,
@@ -320,7 +401,7 @@ export class Software implements RuleKeeper {
     }
 }
 
-/** A fault of a part on the bus or of the store says nothing about the software: the next second tries again. */
-function isPart(code: number): boolean {
-    return code >= 4600 && code < 4800
+/** A fault of a part on the bus or of the store, or a clock that was lost, says nothing about the software: the next second tries again. */
+function isElsewhere(code: number): boolean {
+    return (code >= 4600 && code < 4800) || code === Code.TimeNotTrusted
 }

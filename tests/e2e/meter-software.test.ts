@@ -142,7 +142,7 @@ describe("software of a calibrated meter in the VM, over its line", () => {
         expect((await software()).identification).toBe("metrology 2.0.0")
         expect(await set(confirmPath, digestOf(file))).toBe("fd00")
         expect((await software()).floor).toBe(0x010000)
-        expect(await set(rollbackPath, Buffer.of(0))).toBe("fd00")
+        expect(await set(rollbackPath, digestOf(file))).toBe("fd00")
         await desk.world.runFor(2000)
         expect((await software()).identification).toBe("metrology 1.0.0")
     }, 300_000)

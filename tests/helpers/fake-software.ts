@@ -15,6 +15,8 @@ export class FakeSoftware {
     readonly came: number[] = []
     floor = 0
     running = { name: "", checksum: Buffer.alloc(32) }
+    /** It was started since it judged what it holds. */
+    started = false
     private slot = 0
     private version = 0
 
@@ -33,28 +35,36 @@ export class FakeSoftware {
             octets.writeUInt32BE(value)
             return octets
         }
+        const blocks = this.slots.blocks()
+        const slots = Buffer.from(this.slots.octets())
+        this.judge()
         return [
-            this.slots.octets(),
+            slots,
             Buffer.concat([Buffer.of(this.slot), number(this.version), this.running.checksum]),
             Buffer.from(this.running.name),
             number(this.floor),
-            this.slots.blocks(),
+            blocks,
         ]
     }
 
     block(value: Buffer): void {
         this.came.push(value.readUInt16BE(0))
-        const slot = this.slots.block(value)
-        if (slot < 0) return
+        this.slots.block(value)
+    }
+
+    /** What a device does in the background, some time after the last block. */
+    judge(): void {
         try {
+            const slot = this.slots.whole()
+            if (slot < 0) return
             const source = this.source(slot)
             const parts = readPackage(source, this.slots.length(slot))
             verifyPackage(source, parts, { ...this.anchors, atSeconds: Math.floor(Date.now() / 1000) })
             if (parts.manifest.version <= this.version) fail(Code.SoftwareVersion, -1, "a higher one", "not")
             this.slots.verified(slot, parts.manifest.version)
         } catch (error) {
-            if (error instanceof PlombError) this.slots.fail(slot, error.code)
-            throw error
+            if (!(error instanceof PlombError)) throw error
+            this.slots.fail(this.slots.find(SlotState.Receiving), error.code)
         }
     }
 
@@ -62,6 +72,10 @@ export class FakeSoftware {
         if (path.equals(paths.announcePath)) this.slots.announce(value)
         else if (path.equals(paths.activatePath)) {
             const slot = this.slots.named(value, SlotState.Verified)
+            if (this.started) {
+                this.started = false
+                fail(Code.Busy, -1, "a package proved since the start", "one that is being proved")
+            }
             this.slots.begin(slot)
             this.run(slot)
         } else if (path.equals(paths.confirmPath)) {
@@ -69,9 +83,8 @@ export class FakeSoftware {
             this.slots.confirm(slot)
             this.floor = this.manifest(slot).floor
         } else {
-            const trial = this.slots.find(SlotState.Trial)
-            const slot = trial >= 0 ? trial : this.slots.find(SlotState.Active)
-            if (slot < 0) fail(Code.SlotState, -1, "software in a slot", "none")
+            const trial = this.slots.find(SlotState.Trial) >= 0
+            const slot = this.slots.named(value, trial ? SlotState.Trial : SlotState.Active)
             this.slots.fail(slot, Code.SoftwarePutBack)
             const before = this.slots.find(SlotState.Active)
             if (before >= 0) this.run(before)

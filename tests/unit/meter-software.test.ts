@@ -75,7 +75,7 @@ function order(path: Buffer, value: Buffer, who = "operator"): Buffer {
     return device.send(signer.command(meterId, [setParameter(path, value)]))
 }
 
-/** Announces a package and brings its blocks; answers the code of what was thrown. */
+/** Announces a package and brings its blocks; seconds later it is judged. The reason why it failed, or 0. */
 function deliver(octets: Buffer): number {
     const blocks: Buffer[] = []
     for (let at = 0; at < octets.length; at += 1024) blocks.push(octets.subarray(at, at + 1024))
@@ -83,14 +83,12 @@ function deliver(octets: Buffer): number {
     length.writeUInt32BE(octets.length)
     const heads = blocks.map(block => sha256(block).subarray(0, 16))
     order(paths.announcePath, Buffer.concat([length, sha256(octets), ...heads]))
-    for (const [i, block] of blocks.entries()) {
-        try {
-            device.software?.block(Buffer.concat([Buffer.of(0, i), block]))
-        } catch (error: any) {
-            return error.code
-        }
-    }
-    return 0
+    for (const [i, block] of blocks.entries()) device.software?.block(Buffer.concat([Buffer.of(0, i), block]))
+    const { slots } = device.software!
+    const slot = slots.find(SlotState.Receiving)
+    seconds(4)
+    expect(slots.state(slot)).not.toBe(SlotState.Receiving)
+    return slots.state(slot) === SlotState.Failed ? reasons()[slot] : 0
 }
 
 const activate = (octets: Buffer) => order(paths.activatePath, sha256(octets))
@@ -191,9 +189,9 @@ describe("software of a meter", () => {
         deliver(second)
         activate(second)
         order(paths.confirmPath, sha256(second))
-        order(paths.rollbackPath, Buffer.of(0))
+        order(paths.rollbackPath, sha256(second))
         const before = device.meter.registers.register(0)
-        seconds(3)
+        seconds(5)
         expect(running()).toBe("metrology 1.0.0")
         expect(device.meter.registers.register(0)).toBeGreaterThan(before)
         expect(reasons()[0]).toBe(5241)
@@ -204,7 +202,7 @@ describe("software of a meter", () => {
         deliver(high)
         activate(high)
         order(paths.confirmPath, sha256(high))
-        order(paths.rollbackPath, Buffer.of(0))
+        order(paths.rollbackPath, sha256(high))
         expect(running()).toBe("metrology 2.0.0")
         device.store.cells[0x14000 + 4000] ^= 1
         device = start(device.store)
@@ -229,10 +227,10 @@ describe("software of a meter", () => {
         activate(bad)
         expect(running()).toBe("metrology 2.0.0")
         const before = device.meter.registers.register(0)
-        seconds(4)
+        seconds(6)
         expect(running()).toBe("metrology 1.0.0")
         expect(reasons()[0]).toBe(code)
-        expect(device.meter.registers.register(0) - before).toBeGreaterThanOrEqual(3 * 36)
+        expect(device.meter.registers.register(0) - before).toBeGreaterThanOrEqual(4 * 36)
     })
 
     test.each([

@@ -128,7 +128,7 @@ describe("plomb operator software", () => {
         expect(device.software.came).toEqual(Array.from({ length: all }, (_, i) => i))
     })
 
-    it("has the whole judged where power went after the last block and before that", async () => {
+    it("waits for the judgement where all blocks are there, and sends none", async () => {
         const path = await packaged("unjudged")
         const file = readFileSync(path)
         device.software.slots.announce(announcementOf(file))
@@ -136,7 +136,16 @@ describe("plomb operator software", () => {
         expect(device.software.slots.find(SlotState.Receiving)).toBe(0)
         const { code, text } = await software("deliver", path)
         expect(text).toContain("The device has verified it")
-        expect([code, device.software.came]).toEqual([0, [blocksOf(file).length - 1]])
+        expect([code, device.software.came]).toEqual([0, []])
+    })
+
+    it("asks again where the device was started and has yet to prove what it holds", async () => {
+        const path = await packaged("started")
+        await software("deliver", path)
+        device.software.started = true
+        const { code, text } = await software("activate", path)
+        expect(text).toContain("proves it anew")
+        expect([code, device.software.slots.find(SlotState.Active)]).toEqual([0, 0])
     })
 
     it("asks what is there when an answer was lost, before it sends a block again", async () => {
@@ -182,7 +191,9 @@ describe("plomb operator software", () => {
 
     it("tells in words why a slot failed; --no-confirm leaves the trial; rollback goes back", async () => {
         const same = await packaged("same", { version: 0x010000 })
-        expect((await software("deliver", same)).code).toBe(1)
+        const refused = await software("deliver", same)
+        expect(refused.text).toMatch(/refused .*E5236 SoftwareVersion/)
+        expect(refused.code).toBe(1)
         expect((await software("list")).text).toMatch(/failed .*E5236 SoftwareVersion: the software is not newer/)
         const path = await packaged("trial")
         await software("deliver", path)

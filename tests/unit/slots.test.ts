@@ -49,7 +49,8 @@ type Package = ReturnType<typeof packageOf>
 
 function deliver(slots: Slots, pack: Package): number {
     slots.announce(pack.announce)
-    return pack.blocks.map(block => slots.block(block)).at(-1) as number
+    for (const block of pack.blocks) slots.block(block)
+    return slots.whole()
 }
 
 /** Delivered, proved, and run as version `version`. */
@@ -69,9 +70,13 @@ describe("software slots", () => {
         const pack = packageOf(1)
         slots.announce(pack.announce)
         expect([...slots.blocks()]).toEqual([0, 0, 0])
-        expect([2, 0, 2].map(i => slots.block(pack.blocks[i]))).toEqual([-1, -1, -1])
+        for (const i of [2, 0, 2]) {
+            slots.block(pack.blocks[i])
+            expect(slots.whole()).toBe(-1)
+        }
         expect([...slots.blocks()]).toEqual([1, 0, 1])
-        const slot = slots.block(pack.blocks[1])
+        slots.block(pack.blocks[1])
+        const slot = slots.whole()
         expect(slots.read(slot, 0, slots.length(slot))).toEqual(pack.octets)
         expect(slots.digest(slot)).toEqual(pack.digest)
     })
@@ -118,15 +123,15 @@ describe("software slots", () => {
         expect([...slots.blocks()]).toEqual([0, 0, 0])
     })
 
-    it("blocks that do not make up the digest announced make a slot that has failed, with the reason", () => {
+    it("blocks that do not make up the digest announced are never whole", () => {
         const { slots } = fresh()
         const pack = packageOf(1)
         const announce = Buffer.from(pack.announce)
         announce[4] ^= 1
         slots.announce(announce)
-        for (const block of pack.blocks.slice(0, -1)) slots.block(block)
-        expect(codeThrown(() => slots.block(pack.blocks[2]))).toBe("PackageHash")
-        expect(states(slots)).toEqual(["Failed", "Empty", "Empty"])
+        for (const block of pack.blocks) slots.block(block)
+        expect(codeThrown(() => slots.whole())).toBe("PackageHash")
+        expect(states(slots)).toEqual(["Receiving", "Empty", "Empty"])
     })
 
     it("what runs and what ran before it stay while the next arrives; on trial only the active one stays beside", () => {
@@ -236,8 +241,8 @@ it("power cut at every octet of every write: the old state or the new one, and t
         step(`announce ${version}`, slots => slots.announce(pack.announce), emptied)
         pack.blocks.forEach((block, i) => {
             step(`block ${i}`, slots => {
-                const whole = slots.block(block)
-                if (whole >= 0) slot = whole
+                slots.block(block)
+                slot = slots.whole()
             })
         })
         step("verified", slots => slots.verified(slot, version))
@@ -281,7 +286,8 @@ it("any order of announcements, blocks, faults and restarts: what runs is never 
                 try {
                     if (what === 0) slots.announce(pack.announce)
                     else if (what < 4) {
-                        const slot = slots.block(pack.blocks[what % pack.blocks.length])
+                        slots.block(pack.blocks[what % pack.blocks.length])
+                        const slot = slots.whole()
                         if (slot >= 0) slots.verified(slot, which + 1)
                     } else if (what === 4) {
                         slots.begin(slots.named(pack.digest, SlotState.Verified))

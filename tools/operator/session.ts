@@ -89,7 +89,11 @@ export class Session {
             return undefined
         }
         if (!quiet) this.say(`${who}:`)
-        const told = await this.talk.tell(target, requests, brief)
+        return this.conclude(await this.talk.tell(target, requests, brief), quiet)
+    }
+
+    /** Says what came of a command that was sent; answers as `tell`. */
+    conclude(told: Told, quiet = false): Told | undefined {
         this.report(told, quiet)
         const whole =
             told.authentic && told.requests.every(each => each.outcome === "done" || each.outcome === "answered")

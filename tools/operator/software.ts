@@ -26,6 +26,8 @@ const yieldMs = 50
 /** Longest wait for the first list that names a module just started, and pause between two looks. */
 const namedMs = 30_000
 const lookMs = 2000
+/** Longest wait until a device has judged a package. */
+const judgedMs = 180_000
 
 /** A package on disk. */
 export interface Delivered {
@@ -62,7 +64,9 @@ function slotText(slot: SlotContent, i: number, { running, trialSeconds, trialSt
     if (slot.state === "empty") return head.trimEnd()
     const name = slot.version > 0 ? ` version ${versionName(slot.version)},` : ""
     const parts = [`${head}${name} ${slot.length} octets, SHA-256 ${slot.digest.slice(0, 16)}…`]
-    if (slot.state === "receiving") parts.push(`${blocks.filter(Boolean).length} of ${blocks.length} blocks are there`)
+    const there = blocks.filter(Boolean).length
+    if (slot.state === "receiving")
+        parts.push(there === blocks.length ? "whole, to be judged" : `${there} of ${blocks.length} blocks are there`)
     if (slot.state === "on trial") parts.push(`${trialSeconds} s left to confirm it, start ${trialStarts} of 3`)
     if (running === i) parts.push("runs")
     if (slot.reason > 0) parts.push(refusalText(undefined, `E${slot.reason}`))
@@ -143,12 +147,13 @@ export async function deliver(session: Session, delivered: Delivered): Promise<v
     }
     // The same announcement again changes nothing, and after a power cut within the first it completes it.
     if (!(await session.tell([set(announcePath, announcementOf(file))]))) return
-    const there = (await ask(session, true))?.blocks ?? []
-    const missing = blocks.map((_, i) => i).filter(i => !there[i])
+    const now = await ask(session, true)
+    if (!now) return
+    // Nothing is missing where the device has judged it meanwhile.
+    const receiving = now.slots.some(each => each.state === "receiving" && each.digest === digest.toString("hex"))
+    const missing = receiving ? blocks.map((_, i) => i).filter(i => !now.blocks[i]) : []
     if (missing.length < blocks.length)
         session.say(`  ${blocks.length - missing.length} of ${blocks.length} blocks are there already.`)
-    // Power went before the device had judged the whole: the last block again has it do so.
-    if (missing.length === 0) missing.push(blocks.length - 1)
     const began = Date.now()
     let sent = 0
     for (const index of missing) {
@@ -162,11 +167,27 @@ export async function deliver(session: Session, delivered: Delivered): Promise<v
         await waiting.sleep(yieldMs)
     }
     session.result.delivery = { sent, of: blocks.length }
-    const after = await ask(session, true)
-    const slot = after?.slots.find(each => each.digest === digest.toString("hex"))
+    const slot = await judgedSlot(session, digest)
     if (slot?.state === "verified")
         session.say("  The device has verified it. plomb operator software activate puts it on trial.")
-    else if (after) session.fail(`  The device does not hold it: ${slot ? slot.state : "no slot has it"}.`)
+    else if (slot?.state === "failed")
+        session.fail(`  The device refused it: ${refusalText(undefined, `E${slot.reason}`)}.`)
+    else if (slot)
+        session.fail(
+            `  The device has not judged it in ${judgedMs / 1000} s. Is its clock set? plomb operator software list`,
+        )
+    else session.fail("  The device does not hold it: another package was announced.")
+}
+
+/** The slot of a whole package, once the device has judged it or the time for that is over. */
+async function judgedSlot(session: Session, digest: Buffer): Promise<SlotContent | undefined> {
+    for (let waited = 0; ; waited += lookMs) {
+        const mine = (await ask(session, true))?.slots.filter(each => each.digest === digest.toString("hex")) ?? []
+        const slot = mine.find(({ state }) => state !== "failed") ?? mine[0]
+        if (slot?.state !== "receiving" || waited >= judgedMs) return slot
+        if (waited === 0) session.say("  All blocks are there; the device judges it.")
+        await waiting.sleep(lookMs)
+    }
 }
 
 /** Sends one block until it is there. False where the device refuses it, or others deliver something else meanwhile. */
@@ -226,7 +247,7 @@ export async function activate(session: Session, { made, digest }: Delivered, ke
     }
     session.say(`${deviceText(session.target)}: ${old} -> ${name}`)
     if (slot.state === "verified") {
-        if (!(await session.tell([set(activatePath, digest)]))) return
+        if (!(await onTrial(session, digest))) return
         await sayEntry(session)
     }
     const image = Buffer.from(made.manifest.sha256).toString("hex")
@@ -247,6 +268,17 @@ export async function activate(session: Session, { made, digest }: Delivered, ke
     }
 }
 
+/** Has a device put a package on trial. One that was started since the delivery proves the package anew first, and says that it is busy meanwhile. */
+async function onTrial(session: Session, digest: Buffer): Promise<boolean> {
+    for (let waited = 0; ; waited += lookMs) {
+        const told = await session.talk.tell(session.target, [set(activatePath, digest)])
+        const busy = told.authentic && told.requests[0].code === Code.Busy && waited < judgedMs
+        if (!busy) return session.conclude(told) !== undefined
+        if (waited === 0) session.say("  The device proves it anew, as it was started since the delivery.")
+        await waiting.sleep(lookMs)
+    }
+}
+
 /** The time of the first signed list that names the module and its image's checksum. */
 async function firstNaming(session: Session, name: string, image: string): Promise<string | undefined> {
     for (let waited = 0; waited <= namedMs; waited += lookMs) {
@@ -264,18 +296,27 @@ export async function confirm(session: Session, delivered: Delivered | undefined
     if (digest && (await session.tell([set(confirmPath, digest)]))) await sayEntry(session)
 }
 
-/** Back to what ran before. */
+/** Takes back what is on trial, or else what is active: what ran before runs again. */
 export async function rollback(session: Session): Promise<void> {
-    if (!(await session.tell([set(rollbackPath, Buffer.of(0))]))) return
+    const slots = session.dry ? undefined : (await ask(session, true))?.slots
+    const wanted = slots?.some(({ state }) => state === "on trial") ? "on trial" : "active"
+    const digest = await digestIn(session, wanted, slots)
+    if (!digest || !(await session.tell([set(rollbackPath, digest)]))) return
     await sayEntry(session)
     const state = await ask(session, true)
     if (state) sayState(session, state)
 }
 
-async function digestIn(session: Session, wanted: SlotContent["state"]): Promise<Buffer | undefined> {
+async function digestIn(
+    session: Session,
+    wanted: SlotContent["state"],
+    slots?: SlotContent[],
+): Promise<Buffer | undefined> {
     if (session.dry)
-        throw new UsageError("--dry-run does not ask the device: name the package, software confirm PACKAGE")
-    const slot = (await ask(session, true))?.slots.find(each => each.state === wanted)
+        throw new UsageError(
+            "--dry-run does not ask the device, and the command names the package that the device tells",
+        )
+    const slot = (slots ?? (await ask(session, true))?.slots)?.find(each => each.state === wanted)
     if (!slot) return session.fail(`  Nothing is ${wanted}.`)
     session.say(`  ${versionName(slot.version)} is ${wanted}.`)
     return Buffer.from(slot.digest, "hex")
