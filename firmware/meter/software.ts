@@ -87,8 +87,9 @@ export class Software implements RuleKeeper {
         const proved = this.proved
         this.mustStandStill()
         if (!proved || !sameOctets(this.provedDigest, digest)) {
+            // Who asks again does not put it off.
+            if (this.wanted !== slot) this.later()
             this.wanted = slot
-            this.later()
             fail(Code.Busy, -1, "a package proved since the start", "one that is being proved")
         }
         this.changing = true
@@ -107,6 +108,7 @@ export class Software implements RuleKeeper {
             this.slots.begin(slot)
             this.slots.start()
             this.take(program, module, slot)
+            this.rest = restSeconds
         } finally {
             this.changing = false
         }
@@ -131,6 +133,7 @@ export class Software implements RuleKeeper {
         enter(digest)
         this.slots.fail(slot, Code.SoftwarePutBack)
         this.stop()
+        this.rest = restSeconds
     }
 
     /** Starts what measures anew with these parameters; `store` keeps them, once its self-test was good. Throws what that finds, with nothing changed. */
@@ -277,7 +280,6 @@ export class Software implements RuleKeeper {
     private stop(): void {
         this.running = undefined
         this.meter.rule = undefined
-        this.rest = restSeconds
     }
 
     /** What runs, or was to, is withdrawn for this reason; the next second starts what was before. */

@@ -65,7 +65,7 @@ export const changes: Change[] = [
         prepare: async (installer, { second, third, bad }) => {
             await confirmed(installer, second, third)
             await onTrial(installer, bad)
-            await installer.ground.pass(3)
+            await installer.ground.pass(7)
         },
         play: async (installer, { bad }) => {
             await installer.deliver(bad)
@@ -79,7 +79,7 @@ export const changes: Change[] = [
         },
         play: async (installer, { second }) => {
             await installer.activate(second)
-            await installer.ground.pass(2)
+            await installer.ground.pass(6)
             await installer.ground.powerCut()
         },
         done: state => has(state, "2.0.0", "on trial"),
@@ -106,7 +106,7 @@ export const changes: Change[] = [
         },
         play: async (installer, { bad }) => {
             await installer.activate(bad)
-            await installer.ground.pass(3)
+            await installer.ground.pass(7)
             await installer.ground.powerCut()
         },
         done: state => has(state, "4.0.0", "failed") && state.running === "built in",
@@ -128,7 +128,7 @@ export const changes: Change[] = [
         },
         play: async (installer, { third }) => {
             await installer.rollback()
-            await installer.ground.pass(2)
+            await installer.ground.pass(6)
             await installer.deliver(third)
             await installer.activate(third)
             await installer.confirm(third)
@@ -141,7 +141,7 @@ export const changes: Change[] = [
         prepare: (installer, { second }) => onTrial(installer, second),
         play: async installer => {
             await installer.rollback()
-            await installer.ground.pass(2)
+            await installer.ground.pass(6)
             await installer.ground.powerCut()
         },
         done: state => has(state, "2.0.0", "failed") && state.running === "built in",
@@ -153,7 +153,7 @@ export const changes: Change[] = [
         },
         play: async installer => {
             await installer.rollback()
-            await installer.ground.pass(2)
+            await installer.ground.pass(6)
             await installer.ground.powerCut()
         },
         done: state => has(state, "3.0.0", "failed") && has(state, "2.0.0", "active"),
