@@ -56,14 +56,14 @@ export const scenarios: Scenario[] = [
         name: "software-download",
         useCase: "Download of metrological software",
         purpose: "manufacturer, institute, provider: four signatures, slots, trial, confirmation; each flaw refused",
-        places: ["node", "vm"],
+        places: ["vm", "node"],
         load: () => import("./cases/software-download.ts"),
     },
     {
         name: "software-rollback",
         useCase: "The preceding version restarts",
         purpose: "modules that throw, loop, hoard, fail, are not confirmed; power cuts, rollback by order, the floor",
-        places: ["node", "vm"],
+        places: ["vm", "node"],
         load: () => import("./cases/software-rollback.ts"),
     },
     {
