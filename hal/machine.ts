@@ -12,7 +12,7 @@ export interface BuiltIn extends BuiltInProgram {
     version: number
     /** 0: it raises none. */
     floor: number
-    /** The program that checks packages (firmware/modules/packages.ts). */
+    /** The program that checks packages (firmware/overlays/packages.ts). */
     check: BuiltInProgram
 }
 

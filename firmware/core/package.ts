@@ -8,7 +8,7 @@ import { cut, join, sameOctets } from "./octets"
  * the image by its hash, so the signatures cover both. The certificates (DER) are what the device may not hold of those
  * who signed; they prove themselves.
  *
- * This file and what it imports keep to octets and numbers: it also runs in the sandbox (firmware/modules/packages.ts).
+ * This file and what it imports keep to octets and numbers: it also runs in the sandbox (firmware/overlays/packages.ts).
  */
 
 /** The manifest: a map of these keys, all present, in this order. */

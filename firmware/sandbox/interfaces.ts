@@ -38,7 +38,7 @@ export const metrologyCalls = [
 export const pollingCalls = ["onNext:f", "onAnswer:f", "onSelfTest:f", "meters:", "medium:n", "period:", "silent:nn"]
 
 /**
- * The check of packages (firmware/modules/packages.ts), part of the fixed image, does its work at its start:
+ * The check of packages (firmware/overlays/packages.ts), part of the fixed image, does its work at its start:
  * - `octets(from, length)`: so much of the package, `length()` in all. `sha256(parts)` of an array of buffers, `verifyP256(publicKey, digest, signature)`: as in `Platform`.
  * - `found(manifest, certificates)`: the host puts into `certificates` the identifier and the key of each signature there must be, in the
  *   order of `PackageSigner`.

@@ -22,7 +22,7 @@ export interface Loaded {
 }
 
 /**
- * Proves who signed a package of `length` octets, by the program `check` (firmware/modules/packages.ts) in the sandbox; certificates are
+ * Proves who signed a package of `length` octets, by the program `check` (firmware/overlays/packages.ts) in the sandbox; certificates are
  * looked at here. `trust` is asked for once; what it answers is not kept. Throws what `readPackage`, `packageKeys` and `checkSigners` do, in this order.
  */
 export function provePackage(

@@ -39,6 +39,11 @@ export const importRules: ImportRule[] = [
         allowed: [/^@devicescript\/core$/],
         says: "a module runs alone: it imports nothing but @devicescript/core",
     },
+    {
+        files: /^firmware\/overlays\//,
+        allowed: [core, /^@devicescript\/core$/],
+        says: "an overlay runs in the sandbox: it imports only core and @devicescript/core",
+    },
     ...["meter", "muc", "display"].flatMap(app => appRules(app)),
     {
         files: /^hal\/(runtime|within|pin-board|(bus|uplink|settings|seal|cipher)-\w+)\.ts$/,
