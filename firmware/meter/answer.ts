@@ -56,9 +56,14 @@ export class Answerer {
         } else if (!sameOctets(open.serverId, own)) return undefined
 
         const self = this
-        return {
-            file: this.functions.answer(file, (request, responses) => self.read(request, responses)),
-            delayMs: delayMs,
+        this.meter.answering = true
+        try {
+            return {
+                file: this.functions.answer(file, (request, responses) => self.read(request, responses)),
+                delayMs: delayMs,
+            }
+        } finally {
+            this.meter.answering = false
         }
     }
 

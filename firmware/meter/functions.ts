@@ -8,6 +8,7 @@ import { Event, Logbook, none } from "../core/logbook"
 import { cut, join, numberBE, sameOctets, uintBE } from "../core/octets"
 import { platform } from "../core/platform"
 import { SlotState } from "../core/slots"
+import { answerFile } from "../core/sml-answer"
 import { Attention } from "../core/sml-attention"
 import { attentionRes, getProcParameterRes, readRequest, type SmlRequest } from "../core/sml-messages"
 import { branch, childName, erasePath, numberLeaf, octetsLeaf, statusPath } from "../core/sml-parameter"
@@ -113,6 +114,9 @@ export class Functions implements EventLog {
         const self = this
         const meter = this.meter
         const id = meter.identity.serverId()
+        const software = this.software
+        if (software && software.working)
+            return answerFile(file, id, () => fail(Code.Busy, -1, "software that was judged", "a package being judged"))
         let refusal: any
         let caller: Caller | undefined
         try {

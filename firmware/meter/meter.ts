@@ -60,6 +60,8 @@ export class Meter {
     /** Bits of the status word that the rule has set, and that it has found a period to be over. */
     moduleStatus = 0
     periodOver = false
+    /** A request is being answered: what takes much of the heap waits. */
+    answering = false
     /** Microwatt-seconds taken from the front end and not counted yet. */
     private pending = 0
     /** It signs at this step only, and measures up to it; the image for calibration sets the one before. */

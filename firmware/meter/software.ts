@@ -40,9 +40,8 @@ export class Software implements RuleKeeper {
     /** Seconds it has run, and of its trial not written down yet. */
     private sound = 0
     private untold = 0
-    /** One is being started or judged: a second one waits. What is judged stays in its slot. */
-    private changing = false
-    private judging = false
+    /** One is being proved, which takes half of the heap: nothing else is answered meanwhile. */
+    working = false
     /** Code of the fault told last: each is told once. */
     private told = 0
     /** Something may have come that is to be judged; the slot that was verified before the start and is to be activated now. */
@@ -67,7 +66,6 @@ export class Software implements RuleKeeper {
 
     /** A package is to come (`Slots.announce`). */
     announce(value: Buffer): void {
-        if (this.judging) fail(Code.Busy, -1, "nothing that is being judged", "a package")
         this.slots.announce(value)
         this.later()
     }
@@ -85,33 +83,27 @@ export class Software implements RuleKeeper {
     activate(digest: Buffer, enter: (detail: Buffer) => void): void {
         const slot = this.slots.named(digest, SlotState.Verified)
         const proved = this.proved
-        this.mustStandStill()
         if (!proved || !sameOctets(this.provedDigest, digest)) {
             // Who asks again does not put it off.
             if (this.wanted !== slot) this.later()
             this.wanted = slot
             fail(Code.Busy, -1, "a package proved since the start", "one that is being proved")
         }
-        this.changing = true
+        let program: Program
+        let module: Module
         try {
-            let program: Program
-            let module: Module
-            try {
-                packageKeys(proved.certificates, true, this.trust(true))
-                program = this.load(slot, proved.manifest, true)
-                module = this.make(program, this.meter.parameters.metering())
-            } catch (e: any) {
-                if (e instanceof PlombError && !isElsewhere(e.code)) this.slots.fail(slot, e.code)
-                throw e
-            }
-            enter(digest)
-            this.slots.begin(slot)
-            this.slots.start()
-            this.take(program, module, slot)
-            this.rest = restSeconds
-        } finally {
-            this.changing = false
+            packageKeys(proved.certificates, true, this.trust(true))
+            program = this.load(slot, proved.manifest, true)
+            module = this.make(program, this.meter.parameters.metering())
+        } catch (e: any) {
+            if (e instanceof PlombError && !isElsewhere(e.code)) this.slots.fail(slot, e.code)
+            throw e
         }
+        enter(digest)
+        this.slots.begin(slot)
+        this.slots.start()
+        this.take(program, module, slot)
+        this.rest = restSeconds
     }
 
     /** What is on trial stays; only now the floor rises. */
@@ -138,10 +130,8 @@ export class Software implements RuleKeeper {
 
     /** Starts what measures anew with these parameters; `store` keeps them, once its self-test was good. Throws what that finds, with nothing changed. */
     reload(metering: Buffer, store: () => void): void {
-        this.mustStandStill()
         const r = this.running
         const module = r ? this.make(r, metering) : undefined
-        this.mustStandStill()
         if (this.running !== r) fail(Code.Busy, -1, "software that stands still", "a change")
         store()
         if (r && module) this.take(r, module, this.slot)
@@ -168,7 +158,6 @@ export class Software implements RuleKeeper {
 
     /** A second has been counted, or there is nothing that counts. What came is judged here: nothing is to be counted meanwhile. */
     secondOver(): void {
-        if (this.changing) return
         if (this.running) {
             this.sound += 1
             if (this.slots.find(SlotState.Trial) === this.slot && ++this.untold >= trialStep) {
@@ -180,6 +169,7 @@ export class Software implements RuleKeeper {
             this.rest -= 1
             return
         }
+        if (this.meter.answering) return
         if (!this.running) this.start()
         // Without a time nobody can say whose certificates hold.
         if (this.due && this.meter.certificates.utcSeconds() > 0) this.judgeWhatCame()
@@ -194,7 +184,7 @@ export class Software implements RuleKeeper {
 
     /** Starts what is to run. What does not hold is withdrawn, until something runs or nothing is left. */
     start(): void {
-        this.changing = true
+        this.working = true
         try {
             for (;;) {
                 const trial = this.slots.find(SlotState.Trial)
@@ -223,7 +213,7 @@ export class Software implements RuleKeeper {
             this.rest = noneSeconds
             this.tell(e.code)
         } finally {
-            this.changing = false
+            this.working = false
         }
     }
 
@@ -232,17 +222,12 @@ export class Software implements RuleKeeper {
         this.rest = restSeconds
     }
 
-    private mustStandStill(): void {
-        if (this.changing) fail(Code.Busy, -1, "software that stands still", "a change")
-    }
-
     /** Judges the package that has come whole, or the one that was verified before this start. */
     private judgeWhatCame(): void {
         const slots = this.slots
         let slot = slots.find(SlotState.Receiving)
         this.due = false
-        this.changing = true
-        this.judging = true
+        this.working = true
         try {
             const whole = slots.whole()
             slot = whole >= 0 ? whole : this.wanted
@@ -264,8 +249,7 @@ export class Software implements RuleKeeper {
             this.meter.tell(Event.failed, e.code, slots.digest(slot))
             slots.fail(slot, e.code)
         } finally {
-            this.changing = false
-            this.judging = false
+            this.working = false
         }
     }
 

@@ -176,15 +176,19 @@ export async function deliver(session: Session, delivered: Delivered): Promise<v
         session.fail(
             `  The device has not judged it in ${judgedMs / 1000} s. Is its clock set? plomb operator software list`,
         )
-    else session.fail("  The device does not hold it: another package was announced.")
+    else session.fail("  The device does not tell of it: plomb operator software list")
 }
 
 /** The slot of a whole package, once the device has judged it or the time for that is over. */
 async function judgedSlot(session: Session, digest: Buffer): Promise<SlotContent | undefined> {
     for (let waited = 0; ; waited += lookMs) {
-        const mine = (await ask(session, true))?.slots.filter(each => each.digest === digest.toString("hex")) ?? []
+        const told = await session.talk.tell(session.target, [get(softwarePath)])
+        // While it judges it is busy, and tells nothing.
+        const { tree } = told.requests[0]
+        const state = tree && readSoftware(tree)
+        const mine = state?.slots.filter(each => each.digest === digest.toString("hex")) ?? []
         const slot = mine.find(({ state }) => state !== "failed") ?? mine[0]
-        if (slot?.state !== "receiving" || waited >= judgedMs) return slot
+        if ((state && slot?.state !== "receiving") || waited >= judgedMs) return slot
         if (waited === 0) session.say("  All blocks are there; the device judges it.")
         await waiting.sleep(lookMs)
     }
@@ -272,7 +276,7 @@ export async function activate(session: Session, { made, digest }: Delivered, ke
 async function onTrial(session: Session, digest: Buffer): Promise<boolean> {
     for (let waited = 0; ; waited += lookMs) {
         const told = await session.talk.tell(session.target, [set(activatePath, digest)])
-        const busy = told.authentic && told.requests[0].code === Code.Busy && waited < judgedMs
+        const busy = told.requests[0].code === Code.Busy && waited < judgedMs
         if (!busy) return session.conclude(told) !== undefined
         if (waited === 0) session.say("  The device proves it anew, as it was started since the delivery.")
         await waiting.sleep(lookMs)

@@ -87,6 +87,11 @@ export interface BoardOptions {
 
 /** Virtual milliseconds between two looks at the clock by the VM: keeps loops that wait by looking from standing still. */
 const lookMs = 0.001
+/**
+ * Virtual worlds: what a board's clock shows of its bus transfers before the other boards have had their turn. With all of it, while
+ * fibers keep the bus busy, one after the other would be due, and a board that has a line with this one would hear nothing meanwhile.
+ */
+const mostBusMs = 10
 
 /** From power to the first instruction. */
 const bootMs = 10
@@ -111,6 +116,8 @@ export class Board {
     private pending: BoardEnd | undefined
     private running = false
     private kicked = false
+    /** Time that its bus took since the world gave it its turn. */
+    private busMs = 0
     private stuckAt = 0
     private watched = false
     private lastSteps = 0
@@ -223,6 +230,7 @@ export class Board {
         if (!wasm) return
         this.timer = undefined
         this.running = true
+        this.busMs = 0
         this.stillAlive()
         this.kicked = false
         let waitMs = 0
@@ -247,14 +255,20 @@ export class Board {
             }
             this.options.onEnd?.(pending)
         }
-        this.timer = this.world.after(waitMs, () => this.run())
+        this.timer = this.world.after(waitMs - this.hiddenMs(), () => this.run())
+    }
+
+    /** Time of its bus that the program does not see yet. */
+    private hiddenMs(): number {
+        return Math.max(0, this.busMs - mostBusMs)
     }
 
     private now(): number {
         if (this.running && performance.now() > this.stuckAt)
             throw new Error("the program runs on and on without letting the host have its turn")
-        if (this.world.virtual && this.running) this.world.spend(lookMs)
-        return this.world.elapsedMs()
+        if (!this.world.virtual || !this.running) return this.world.elapsedMs()
+        this.world.spend(lookMs)
+        return this.world.elapsedMs() - this.hiddenMs()
     }
 
     private socketWrite(octets: Uint8Array): number {
@@ -276,7 +290,11 @@ export class Board {
                 if (!bus) return { status: -1, data: none }
                 const busyMs = bus.busyMs ?? 0
                 const reply = bus.transfer(a, write, readLength)
-                if (this.world.virtual) this.world.spend((bus.busyMs ?? 0) - busyMs)
+                if (this.world.virtual) {
+                    const tookMs = (bus.busyMs ?? 0) - busyMs
+                    this.busMs += tookMs
+                    this.world.spend(tookMs)
+                }
                 return reply
             }
             case Op.setting: {

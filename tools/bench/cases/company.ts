@@ -57,7 +57,7 @@ export interface Draft {
 }
 
 /** Times that a command is given until somebody answers. */
-const mostTries = 5
+const mostTries = 12
 
 /** People of a PKI who command devices, wherever those are. */
 export abstract class Company {
@@ -130,12 +130,12 @@ export abstract class Company {
 
     /**
      * A signed command, and what came of it. Where nobody answers, or a line has repeated the command, it is given anew, as a head-end
-     * does: requests and answers get lost, most of all when a meter has just started. Not with a `counter` of its own.
+     * does: requests and answers get lost, most of all when a meter has just started. So it is where a meter is busy. Not with a `counter` of its own.
      */
     async tell(by: Person, to: Addressee, requests: Request[], manner: Manner = {}): Promise<Came> {
         for (let tries = 1; ; ++tries) {
             const came = await this.show(this.write(by, to, requests, manner), to)
-            const again = !came.raw || came.code === Code.CommandReplayed
+            const again = !came.raw || came.code === Code.CommandReplayed || came.code === Code.Busy
             if (!again || manner.counter !== undefined || tries === mostTries) return came
         }
     }

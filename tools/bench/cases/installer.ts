@@ -80,7 +80,8 @@ export class Installer {
             await between(index)
             for (let tries = 0; tries < 4; ++tries) {
                 came = await this.block(file, index)
-                if (came.code !== -1) break
+                if (came.code !== -1 && came.code !== Code.Busy) break
+                await this.ground.pass(1)
             }
             if (came.code !== 0) return came
         }
