@@ -14,15 +14,18 @@ export class UplinkPeer {
     port = 0
     private listener: TlsListener | undefined
 
-    /** `party`: who it is on TLS, a folder of the PKI. */
+    /** `party`: who it is on TLS, a folder of the PKI. `oldLists`: it goes by the revocation lists of its beginning, so that who is revoked later can still be reached. */
     constructor(
         private readonly pki: string,
         private readonly party = "operator",
+        private readonly oldLists = false,
     ) {}
 
     async listen(port = 0): Promise<void> {
+        const settings = partyTls(this.pki, this.party)
+        const lists = settings.crls()
         const listener = new TlsListener({
-            settings: partyTls(this.pki, this.party),
+            settings: this.oldLists ? { ...settings, crls: () => lists } : settings,
             roles: [Role.muc],
             onPeer: socket => this.take(socket),
             log: () => {},

@@ -62,7 +62,7 @@ export class Stage extends Company {
             restart,
             onLog,
         })
-        const uplink = muc ? new UplinkPeer(join(folder, "pki")) : undefined
+        const uplink = muc ? new UplinkPeer(join(folder, "pki"), "operator", true) : undefined
         const stage = new Stage(folder, desk, serial, new LineProbe(desk.world, desk.wire), uplink)
         try {
             await desk.start()
