@@ -34,6 +34,25 @@ function changed(at: number, ...octets: number[]): Buffer {
 }
 
 describe("check of an image", () => {
+    test("a function may end with a call that never returns", async () => {
+        const source = `
+            class No extends Error { constructor(readonly why: number) { super("no " + why) } }
+            function no(why: number): never { throw new No(why) }
+            function find(list: number[], wanted: number): number {
+                for (let i = 0; i < list.length; ++i) { if (list[i] === wanted) return i; if (list[i] < 0) no(i) }
+                return no(wanted)
+            }
+            const list = [3, 4, 5]
+            list[find(list, 4)] = 6
+            try { console.log("" + find(list, 6) + find(list, 4)) } catch (e: any) { console.log(e.message) }
+        `
+        const made = Buffer.from((await compile("gen/no.ts", { files: { "gen/no.ts": source } })).bytecode)
+        const said: string[] = []
+        const host = { calls: [], call: () => undefined, log: (line: string) => void said.push(line) }
+        new Sandbox(made, host, { work: 10_000, memory: 4096 }, checkImage(made)).start()
+        expect(said).toEqual(["no 4"])
+    })
+
     test("an image of the compiler is taken", () => {
         expect(checkImage(image).length).toBeGreaterThan(codeAt >> 3)
     })

@@ -23,6 +23,8 @@ export interface CompileOptions {
     distinct?: boolean
     /** The compiler's code as it is, when false; otherwise made smaller and quicker (`optimize/`). */
     optimize?: boolean
+    /** For the sandbox, which takes no function that ends with a call; where not stated, what has no `distinct` names is. */
+    closed?: boolean
 }
 
 /** A compiled program. */
@@ -139,6 +141,7 @@ export async function compile(entry: string, options: CompileOptions = {}): Prom
     const identity = { "@name": options.name ?? "plomb", "@version": options.version ?? "0.0.0" }
     const surroundings = folderText(join(root, "boards")) + folderText(join(root, "services"))
     const optimized = options.optimize !== false
+    const closed = options.closed ?? !options.distinct
     const inputs = JSON.stringify([
         root,
         main,
@@ -149,6 +152,7 @@ export async function compile(entry: string, options: CompileOptions = {}): Prom
         options.changeName,
         options.distinct === true ? distinctHash : "",
         optimized ? optimizerHash : "",
+        closed,
     ])
     const name = `images/${hashOf(inputs, surroundings)}.json`
     const kept = recallImage(name, root)
@@ -204,7 +208,7 @@ export async function compile(entry: string, options: CompileOptions = {}): Prom
     if (!result.success || !result.binary || lines.length > 0) throw new CompileError(lines)
     let bytecode: Uint8Array = new Uint8Array(result.binary)
     let debug = result.dbg
-    if (optimized) ({ bytecode, debug } = optimize(bytecode, debug))
+    if (optimized) ({ bytecode, debug } = optimize(bytecode, debug, closed))
     const reason = vm.verify(bytecode)
     if (reason !== 0) throw new CompileError([`${main}:1:1 the VM refuses this image (verification error ${reason})`])
     const base64 = Buffer.from(bytecode).toString("base64")

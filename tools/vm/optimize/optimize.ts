@@ -1,6 +1,6 @@
 import { holdValues, nameAnswers } from "./answers.ts"
 import { capturedSlots } from "./closures.ts"
-import { type Fun, lengthOf, visitBody } from "./code.ts"
+import { expr, type Fun, isFinal, lengthOf, visitBody } from "./code.ts"
 import { fieldsToGlobals, mergeNames, ownFields } from "./fields.ts"
 import { forwardValues } from "./forward.ts"
 import { constantGlobals } from "./globals.ts"
@@ -77,13 +77,21 @@ function improveAll(parts: Parts): void {
     }
 }
 
+/** Functions that end with a call that never returns end with a `return`. */
+function close({ functions }: Parts): void {
+    for (const fun of functions)
+        if (!isFinal(fun.body[fun.body.length - 1].op)) fun.body.push(expr(Op.return, 0, expr(Op.undefined)))
+}
+
 /**
  * An image that does the same in less code and fewer steps, with debug information that fits it. Equal input gives
- * equal octets. Throws on an image that is not of DeviceScript 2.16.
+ * equal octets. `closed`: each function ends with a statement that ends it, as the sandbox asks of a module. Throws on an image
+ * that is not of DeviceScript 2.16.
  */
-export function optimize(bytecode: Uint8Array, debug: any): { bytecode: Uint8Array; debug: any } {
+export function optimize(bytecode: Uint8Array, debug: any, closed = false): { bytecode: Uint8Array; debug: any } {
     const parts = takeApart(bytecode, debug)
     improveAll(parts)
+    if (closed) close(parts)
     tableLiterals(parts)
     dropUnused(parts)
     orderByUse(parts)
