@@ -3,7 +3,8 @@ import { UsageError } from "./usage.ts"
 
 /** Runs one `plomb` command; the answer is the process's exit code: 0 done, 1 refused or failed, 2 wrong words. */
 export async function main(args: string[]): Promise<number> {
-    const [name, ...rest] = args
+    // "plomb help COMMAND" is what "plomb COMMAND --help" is.
+    const [name, ...rest] = args[0] === "help" && args[1] ? [args[1], "--help"] : args
     if (!name || name === "help" || name === "--help" || name === "-h") {
         console.log("plomb: firmware and tools for meters that sign what they measure\n")
         for (const command of commands) console.log(`  plomb ${command.name.padEnd(12)} ${command.summary}`)
