@@ -211,6 +211,7 @@ export class Software implements RuleKeeper {
         } catch (e: any) {
             if (!(e instanceof PlombError)) throw e
             this.rest = noneSeconds
+            if (this.told !== e.code) console.log(e.message)
             this.tell(e.code)
         } finally {
             this.working = false

@@ -15,6 +15,11 @@ static void print_octets(const octet_string *octets) {
 }
 
 static void print_value(const sml_value *value) {
+	/* An octet string of no octets, as SML writes what is absent. */
+	if (!value) {
+		printf("-");
+		return;
+	}
 	switch (value->type) {
 	case SML_TYPE_OCTET_STRING: print_octets(value->data.bytes); break;
 	case SML_TYPE_BOOLEAN: printf("%s", *value->data.boolean ? "true" : "false"); break;

@@ -27,12 +27,17 @@ function fields(): SignedListFields {
         timeQuality: 2,
         seconds: 1790000000,
         drawn: 1234567890123,
+        drawn2: 3,
+        drawn3: 2,
+        drawn4: 1,
         fedIn: 17,
         power: -4321,
         status: 0x82000101,
         software: Buffer.from("plomb-meter 0.1.0"),
         checksum: Buffer.alloc(32, 0xcc),
         keyProtection: 1,
+        module: Buffer.from("metrology 1.0.0"),
+        moduleChecksum: Buffer.alloc(32, 0xee),
         previous: Buffer.alloc(32, 0xdd),
     })
 }
@@ -52,6 +57,9 @@ const numbers = [
     ["8181c7f003ff", -1, 0, "2"],
     ["0100010800ff", 30, -1, "1234567890123"],
     ["0100010801ff", 30, -1, "0"],
+    ["0100010802ff", 30, -1, "3"],
+    ["0100010803ff", 30, -1, "2"],
+    ["0100010804ff", 30, -1, "1"],
     ["0100020800ff", 30, -1, "17"],
     ["0100100700ff", 27, -1, "-4321"],
     ["0100600500ff", -1, 0, "2181038337"],
@@ -82,7 +90,21 @@ describe("what the core writes is read with equal values", () => {
         expect(lines).toContain("time 1790000000")
         expect(lines).toContain(`signature ${signature.toString("hex")}`)
         expect(lines).toContain(`8181c7f005ff -1 0 ${"dd".repeat(32)}`)
+        expect(lines).toContain(`8181c7f006ff -1 0 ${Buffer.from("metrology 1.0.0").toString("hex")}`)
+        expect(lines).toContain(`8181c7f007ff -1 0 ${"ee".repeat(32)}`)
         for (const number of numbers) expect(lines).toContain(number.join(" "))
+    })
+
+    it.skipIf(!libsml)("by libsml, of a meter in which no module measures", () => {
+        const none = Object.assign(fields(), { module: Buffer.alloc(0), moduleChecksum: Buffer.alloc(32) })
+        const file = join(folder, "none.sml")
+        writeFileSync(
+            file,
+            writeFile([messages[0], signedListRes(id(2), id(9), writeSignedList(none), signature), closeRes(id(3))]),
+        )
+        const { stdout, status } = spawnSync(join(folder, "libsml-list"), [file])
+        expect(status).toBe(0)
+        expect(stdout.toString()).toContain(`8181c7f006ff -1 0 -\n8181c7f007ff -1 0 ${"00".repeat(32)}`)
     })
 
     it("by open-sml (which cannot read an Attention without details)", () => {
@@ -95,7 +117,7 @@ describe("what the core writes is read with equal values", () => {
         expect(list.getServerId().toString("hex")).toBe(serverId.toString("hex"))
         expect(list.listSignature.toString("hex")).toBe(signature.toString("hex"))
         const entries = list.getValList().listEntries
-        expect(entries.length).toBe(14)
+        expect(entries.length).toBe(18)
         for (const [obis, unit, scaler, value] of numbers) {
             const entry = entries.find((each: any) => each.objName.toString("hex") === obis)
             expect([obis, entry.unit ?? -1, entry.scaler ?? 0, String(entry.value)]).toEqual([

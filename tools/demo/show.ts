@@ -44,7 +44,7 @@ const groups: [string, string[]][] = [
     ["the key can not leave the meter", ["key custody"]],
     ["the time can be believed", ["time", "time of receipt"]],
     ["the meter says it is sealed and sound", ["state of the meter"]],
-    ["the software is known", ["software identification"]],
+    ["the software is known", ["software identification", "metrological module"]],
 ]
 
 /** The verdict: what failed first, what was proved in groups, then the sentence. With `all`, each finding. */
@@ -93,15 +93,22 @@ const names: Record<string, string> = {
     "1-0:1.8.0": "energy drawn",
     "1-0:1.8.1": "  of it tariff 1",
     "1-0:1.8.2": "  of it tariff 2",
+    "1-0:1.8.3": "  of it tariff 3",
+    "1-0:1.8.4": "  of it tariff 4",
     "1-0:2.8.0": "energy fed in",
     "1-0:16.7.0": "power at that moment",
+    module: "software that measured",
     status: "status word",
 }
+/** Digits shown of a checksum; whole it is in the evidence and in what `plomb verify` says. */
+const shown = 16
 
 /** The reading as a small table: what it is, OBIS code, value. */
 export function readingLines(reading: Record<string, string>): string[] {
-    return Object.entries(reading).map(([key, value]) => {
+    const { "module SHA-256": checksum, ...rest } = reading
+    return Object.entries(rest).map(([key, value]) => {
         const code = key.includes(":") ? key : ""
-        return `${indent}${(names[key] ?? key).padEnd(24)} ${code.padEnd(12)} ${value}`
+        const more = key === "module" && checksum ? `, SHA-256 ${checksum.slice(0, shown)}…` : ""
+        return `${indent}${(names[key] ?? key).padEnd(24)} ${code.padEnd(12)} ${value}${more}`
     })
 }
