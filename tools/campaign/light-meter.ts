@@ -63,6 +63,8 @@ export class LightMeter {
             drawn1: 1000 + this.pagination,
             software: Buffer.from("plomb-light 0"),
             checksum: Buffer.alloc(32, 0x5a),
+            module: Buffer.from("light 0"),
+            moduleChecksum: Buffer.alloc(32, 0xa5),
             previous: this.previous,
         })
         const octets = writeSignedList(fields)

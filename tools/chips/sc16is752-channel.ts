@@ -40,6 +40,8 @@ export class Sc16Channel implements Station {
     private lastRxMs = 0
     private phantom = false
     private looped: { received: Received; atMs: number }[] = []
+    /** What the line has brought, and when: whoever looks at the line may be ahead of this board. */
+    private arriving: { received: Received; atMs: number }[] = []
     private readonly tx = new UartTransmitter()
 
     constructor(
@@ -69,6 +71,7 @@ export class Sc16Channel implements Station {
         this.lcr = 0x1d
         this.rx = []
         this.looped = []
+        this.arriving = []
         this.tx.clear()
         this.overrun = this.thrPending = this.phantom = false
     }
@@ -84,9 +87,15 @@ export class Sc16Channel implements Station {
     advance(): void {
         if (this.wire) this.wire.advance()
         else while (this.pump(this.clock.nowMs(), false)) {}
+        const now = this.clock.nowMs()
+        while (this.arriving.length > 0 && this.arriving[0].atMs <= now) {
+            const { received, atMs } = this.arriving.shift()!
+            this.take(received, atMs)
+        }
     }
 
     get interrupting(): boolean {
+        this.advance()
         return this.cause() !== Interrupt.none
     }
 
@@ -150,7 +159,7 @@ export class Sc16Channel implements Station {
     pump(untilMs: number, ideal: boolean): WireCharacter | undefined {
         while (this.looped.length > 0 && this.looped[0].atMs <= untilMs) {
             const { received, atMs } = this.looped.shift()!
-            this.receive(received, atMs)
+            this.take(received, atMs)
         }
         const format = this.format()
         if (!format || !this.powered || this.efcr & 4) return undefined
@@ -175,6 +184,10 @@ export class Sc16Channel implements Station {
     }
 
     receive(received: Received, atMs: number): void {
+        this.arriving.push({ received, atMs })
+    }
+
+    private take(received: Received, atMs: number): void {
         if (this.efcr & 2) return
         // The octet that does not fit is lost, the FIFO keeps what it has.
         if (this.rx.length >= (this.fcr & 1 ? depth : 1)) this.overrun = true

@@ -88,8 +88,8 @@ export interface BoardOptions {
 /** Virtual milliseconds between two looks at the clock by the VM: keeps loops that wait by looking from standing still. */
 const lookMs = 0.001
 /**
- * Virtual worlds: what a board's clock shows of its bus transfers before the other boards have had their turn. With all of it, while
- * fibers keep the bus busy, one after the other would be due, and a board that has a line with this one would hear nothing meanwhile.
+ * Virtual worlds: what a board's clock shows of its bus transfers before the world gives it its next turn. With all of it, while
+ * fibers keep the bus busy, one after the other would be due, and what others did in all that time would reach this board too late.
  */
 const mostBusMs = 10
 
@@ -118,6 +118,8 @@ export class Board {
     private kicked = false
     /** Time that its bus took since the world gave it its turn. */
     private busMs = 0
+    /** World time up to which its work has gone already: boards work at the same time, but have their turns one after the other. */
+    private untilMs = 0
     private stuckAt = 0
     private watched = false
     private lastSteps = 0
@@ -222,13 +224,23 @@ export class Board {
         this.kicked = true
         if (!this.wasm || this.running) return
         this.timer?.cancel()
-        this.timer = this.world.after(0, () => this.run())
+        this.timer = this.world.after(this.untilMs - this.world.elapsedMs(), () => this.run())
     }
 
     private run(): void {
         const wasm = this.wasm
         if (!wasm) return
         this.timer = undefined
+        let waitMs: number | undefined
+        const tookMs = this.world.aside(() => {
+            waitMs = this.turn(wasm)
+        })
+        this.untilMs = this.world.elapsedMs() + tookMs
+        if (waitMs !== undefined) this.timer = this.world.after(tookMs + waitMs, () => this.run())
+    }
+
+    /** Milliseconds until the program wants its next turn; undefined where it has ended. */
+    private turn(wasm: Wasm): number | undefined {
         this.running = true
         this.busMs = 0
         this.stillAlive()
@@ -243,7 +255,7 @@ export class Board {
         } catch (error) {
             this.running = false
             this.end(this.explain(error))
-            return
+            return undefined
         }
         this.running = false
         const pending = this.pending
@@ -251,11 +263,11 @@ export class Board {
         if (pending) {
             if (!this.options.restart) {
                 this.end(pending)
-                return
+                return undefined
             }
             this.options.onEnd?.(pending)
         }
-        this.timer = this.world.after(waitMs - this.hiddenMs(), () => this.run())
+        return Math.max(0, waitMs - this.hiddenMs())
     }
 
     /** Time of its bus that the program does not see yet. */
