@@ -152,7 +152,7 @@ class Provider {
                 for (const { seq, response } of entries) {
                     if (seq <= this.newest) ++this.again
                     // A chain has no signed list's identifier in it.
-                    else if (response.includes("PLOMB-SL/1")) ++this.lists
+                    else if (response.includes("PLOMB-SL/2")) ++this.lists
                     this.newest = seq
                 }
                 if (entries.length > 0) {
