@@ -45,6 +45,7 @@ function setHead(head: Buffer, number: number, domain: number): void {
 function oneTimeKey(ots: number, head: Buffer, message: Buffer[], signature: Buffer, at: number): Buffer {
     // One look-up for thousands of calls; no platform's hash needs its object
     const sha256 = platform().sha256
+    const chain = platform().hashChain
     const n = hashOctets[ots]
     const p = chainCount(ots)
     const width = 1 << ((ots - 1) & 3)
@@ -80,6 +81,11 @@ function oneTimeKey(ots: number, head: Buffer, message: Buffer[], signature: Buf
         step[1].blitAt(0, signature, at + 4, n)
         prefix[20] = i >> 8
         prefix[21] = i & 0xff
+        if (chain) {
+            prefix[22] = j
+            step[1] = chain(prefix, step[1], most)
+            j = most
+        }
         // Two a turn: the loop's own work is a sixth of a hash's steps
         while (j < paired) {
             prefix[22] = j

@@ -15,6 +15,11 @@ export interface Platform {
      * `signature` r|s 64. False for a signature that does not hold; throws only for a device fault.
      */
     verifyP256(publicKey: Buffer, digest: Buffer, signature: Buffer): boolean
+    /**
+     * Where the machine does it better than the core: a hash chain of LM-OTS (RFC 8554 4.6). SHA-256 of `prefix` | value, cut to the value's length, is the
+     * next value; the last octet of the prefix counts, up to below `to`. The prefix may be changed.
+     */
+    hashChain?(prefix: Buffer, value: Buffer, to: number): Buffer
     /** Lets other fibers run and starts a new step budget; does nothing in Node. */
     yieldNow(): void
     /** Waits at least `milliseconds`; other fibers run meanwhile. */

@@ -11,7 +11,12 @@ import { installPlatform, type Platform } from "../core/platform"
  */
 
 const host: any = (ds as any).host
-installPlatform({ sha256: host.sha256, verifyP256: host.verifyP256, yieldNow: () => {} } as Platform)
+installPlatform({
+    sha256: host.sha256,
+    verifyP256: host.verifyP256,
+    hashChain: host.hashChain,
+    yieldNow: () => {},
+} as Platform)
 try {
     const source = (from: number, length: number): Buffer => host.octets(from, length)
     const parts = readPackage(source, host.length())

@@ -1,4 +1,5 @@
 import { fail } from "../core/errors"
+import { cut } from "../core/octets"
 import type { Manifest, PackageSource } from "../core/package"
 import { checkImageHash, type PackageTrust, packageKeys } from "../core/package-trust"
 import { platform } from "../core/platform"
@@ -41,6 +42,7 @@ export function provePackage(
             if (index === 1) return platform().sha256(a)
             if (index === 2) return platform().verifyP256(a, b, c)
             if (index === 4) fail(a, b)
+            if (index === 6) return hashChain(a, b, c)
             manifest = a.own
             for (let i = 0; i < b.length; ++i) certificates.push(b[i])
             const keys = packageKeys(certificates, manifest.metrological, trust())
@@ -54,6 +56,20 @@ export function provePackage(
     }
     new Sandbox(check.image, host, limits, check.called).start()
     return { manifest: manifest, certificates: certificates }
+}
+
+/** As in `Platform`: what the sandbox would do at fifty times the price. */
+function hashChain(prefix: Buffer, value: Buffer, to: number): Buffer {
+    const n = value.length
+    const parts = [prefix, value]
+    // At most 255 hashes, 30 steps each
+    platform().yieldNow()
+    for (let i = prefix[22]; i < to; ++i) {
+        prefix[22] = i
+        const next = platform().sha256(parts)
+        parts[1] = n < 32 ? cut(next, 0, n) : next
+    }
+    return parts[1]
 }
 
 /** The image of a package of `length` octets. Throws what `checkImageHash` and `checkImage` do. */
