@@ -33,6 +33,8 @@ export class OctetLine {
     private echo: Buffer = none
     private echoed = 0
     private heardAt = 0
+    /** When the UART was looked at last: what it had came before. */
+    private lookedAt = 0
     private baud = 0
     private parity = 0
     private errors = 0
@@ -65,6 +67,7 @@ export class OctetLine {
             this.listen()
             if (this.length > 0) silent = false
             this.length = 0
+            platform().yieldNow()
             const now = platform().millis()
             const left = this.heardAt + ms - now
             if (left <= 0) return silent
@@ -124,9 +127,14 @@ export class OctetLine {
                 }
                 if ((from & 63) === 0) platform().yieldNow()
             }
+            // The clock stands still between two yields.
+            platform().yieldNow()
             const left = this.heardAt + (from > 0 ? gapMs : firstMs) - platform().millis()
             if (left < 0) break
-            const wait = Math.ceil(Math.min(Math.max(need, 1), piece) * this.octetMs)
+            // Those that are missing come while what came is fetched.
+            const wait = Math.ceil(
+                Math.min(Math.max(need, 1), piece) * this.octetMs + this.lookedAt - platform().millis(),
+            )
             platform().sleepMs(Math.min(Math.max(wait, 1), Math.floor(left) + 1))
             need = 0
         }
@@ -144,6 +152,7 @@ export class OctetLine {
 
     private listen(): void {
         let octets = none
+        this.lookedAt = platform().millis()
         try {
             octets = this.port.receive()
         } catch (error) {
@@ -152,7 +161,7 @@ export class OctetLine {
         const errors = this.port.damaged || 0
         if (errors !== this.errors) this.damaged = true
         this.errors = errors
-        if (octets.length > 0) this.heardAt = platform().millis()
+        if (octets.length > 0) this.heardAt = this.lookedAt
         for (let i = 0; i < octets.length; ++i) {
             const octet = octets[i]
             if (this.echo.length > 0) {

@@ -107,15 +107,15 @@ export class BusSchedule {
         this.save(meter, 0)
     }
 
-    /** Whose turn it is on this bus: who waits longest; -1 = nobody yet. */
-    next(bus: number, now: number): number {
+    /** Whose turn it is on this bus: who waits longest, but for one whose turn is not `done` yet; -1 = nobody. */
+    next(bus: number, now: number, except?: number): number {
         if (this.failures[bus] >= blockedAfter && now < this.tryAt.getAt(4 * bus, "u32")) return -1
         let best = -1
         let least = now + 1
         for (let meter = 0; meter < this.count; ++meter) {
             const record = meter * recordSize
             if ((meter & 127) === 127) platform().yieldNow()
-            if (this.records[record + BUS] !== bus) continue
+            if (this.records[record + BUS] !== bus || meter === except) continue
             const due = this.records.getAt(record + DUE, "u32")
             if (due < least) {
                 least = due

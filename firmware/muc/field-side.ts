@@ -37,7 +37,7 @@ export class FieldSide {
     /** Telegrams taken, and those refused by `countedCodes`. */
     taken = 0
     readonly counts: number[] = []
-    /** Time that each line was in use, in ms. */
+    /** Time that each line was in use, in ms, all between two questions included; where meters push, it always is. */
     readonly busyMs: number[] = []
     /** Opens a wired frame whose meter's key is held; undefined where the image carries no AES. */
     open: ((frame: Buffer, key: Buffer | undefined) => MbusTelegram) | undefined
@@ -108,21 +108,14 @@ export class FieldSide {
         ++this.taken
     }
 
-    /** What came of a meter's turn: `action` throws what was wrong. */
+    /** A meter's turn: `action` throws what was wrong. */
     turn(meter: number, action: () => void): void {
-        let outcome = READ_DONE
-        let code = 0
-        const from = platform().millis()
-        const line = this.meters.plan.busOf(meter)
-        try {
-            action()
-        } catch (e: any) {
-            if (!(e instanceof PlombError)) throw e
-            code = e.code
-            outcome = readOutcome(code)
-        }
-        this.busyMs[line] = this.busyMs[line] + platform().millis() - from
-        this.meters.plan.done(meter, outcome, false, this.now())
+        this.over(meter, codeOf(action), this.now())
+    }
+
+    /** A meter's turn is over: `code` says what was wrong, 0 = nothing. */
+    over(meter: number, code: number, now: number): void {
+        this.meters.plan.done(meter, code === 0 ? READ_DONE : readOutcome(code), false, now)
         this.tell(meter, code)
     }
 
@@ -153,12 +146,16 @@ export class FieldSide {
         return due
     }
 
-    /** Serves a line for ever; where its UART or module fails, it is opened again. */
+    /** Serves a line for ever: `step` answers false where there is nothing to do; where its UART or module fails, it is opened again. */
     serve(line: number, open: () => void, step: () => boolean): void {
         for (;;) {
             try {
                 open()
-                for (;;) if (!step()) platform().sleepMs(idleMs)
+                for (;;) {
+                    const from = platform().millis()
+                    if (step()) this.busyMs[line] = this.busyMs[line] + platform().millis() - from
+                    else platform().sleepMs(idleMs)
+                }
             } catch (e: any) {
                 if (!(e instanceof PlombError)) throw e
                 console.log("line " + line + " " + e.message)
@@ -166,4 +163,15 @@ export class FieldSide {
             platform().sleepMs(mendMs)
         }
     }
+}
+
+/** What an action throws, as the code of its error; 0 = nothing. */
+export function codeOf(action: () => void): number {
+    try {
+        action()
+    } catch (e: any) {
+        if (!(e instanceof PlombError)) throw e
+        return e.code
+    }
+    return 0
 }

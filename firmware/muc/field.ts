@@ -17,7 +17,7 @@ import { SecureUplink } from "./secure-uplink"
 import { TelegramLists } from "./telegrams"
 import { serveUplink } from "./uplink"
 
-const signMs = 1000
+const signMs = 100
 
 /**
  * The MUC image with field buses: reads meters that cannot sign, checks their symmetric protection, signs their telegrams as they came, and gives the lists to its uplink. `buses`: one a

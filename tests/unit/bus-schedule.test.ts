@@ -151,6 +151,17 @@ describe("schedule of meter buses", () => {
         }
     })
 
+    it("leaves out who was asked and whose turn is not over yet", () => {
+        const plan = schedule()
+        for (let meter = 0; meter < 2; ++meter) plan.set(meter, 0, 60, start)
+        const now = start + 7200
+        const first = plan.next(0, now)
+        expect(plan.next(0, now, first)).toBe(1 - first)
+        plan.done(first, READ_DONE, false, now)
+        expect(plan.next(0, now, 1 - first)).toBe(-1)
+        expect(plan.next(0, now)).toBe(1 - first)
+    })
+
     it("takes nothing from an empty or foreign store", () => {
         store.cells.fill(0xff)
         expect(schedule().next(0, start)).toBe(-1)
