@@ -17,7 +17,7 @@ function frame(payload: number): Buffer {
 }
 
 /**
- * Calls the host process: `op` 1 I2C, 2 setting, 3 GPIO, 16 to 255 the harness's own; `a` 0 to 255. Answers the
+ * Calls the host process: `op` 1 I2C, 2 setting, 3 GPIO, 4 SPI, 16 to 255 the harness's own; `a` 0 to 255. Answers the
  * reply, at most `readLength` octets or as many as were written, whichever is more (up to 65,519).
  * `status` of the call is 0 or it throws: -1 `BusAddressNack`, -2 `BusDataNack`, -3 `BusStuck`.
  */

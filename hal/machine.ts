@@ -1,4 +1,4 @@
-import type { I2cBus, KeyAgreement, KeyCustody, Settings, Uplink } from "./ports"
+import type { I2cBus, KeyAgreement, KeyCustody, Settings, SpiPort, Uplink } from "./ports"
 
 /** A program for the sandbox, and what `checkImage` (firmware/sandbox/image.ts) answered of it when it was built. */
 export interface BuiltInProgram {
@@ -30,6 +30,8 @@ export interface Machine {
     agreement?: KeyAgreement
     /** Absent on boards without a network. */
     uplink?: Uplink
+    /** Absent where there is no Ethernet part. */
+    spi?: SpiPort
     /** The board's 8-octet device identifier. */
     deviceId: Buffer
     /** Image name and version, as it stands in signed lists: "plomb-meter 0.1.0". */

@@ -16,7 +16,7 @@ const longestCredentials = 192
 
 const pageHead =
     "<!doctype html><html lang=en><meta charset=utf-8><title>Plomb</title><style>body{font:16px sans-serif;margin:2em}td,th{padding:.2em 1em .2em 0;text-align:right}</style>" +
-    "<h1>Your meters</h1><p>Signed readings as they passed your MUC, newest of the day and first of each day, local time. Each can be checked: plomb verify FILE --anchor INSTITUTE.</p>" +
+    "<h1>Your meters</h1><p>Signed readings as they passed your MUC, newest of the day and first of each day, local time. Each can be checked: plomb verify FILE --key KEY, the key of the meter's certificate.</p>" +
     "<table><tr><th>Meter<th>Time<th>Drawn kWh<th>Fed in kWh<th>Power W<th>Evidence"
 const pageTail =
     "</table><p><a href=/readings.json>readings.json</a>" +

@@ -22,9 +22,9 @@ import { MucTrust } from "./peer-trust"
 import { SecureUplink } from "./secure-uplink"
 import { serveUplink } from "./uplink"
 
-const lineBaud = 9600
+export const lineBaud = 9600
 /** Longest answer of a meter. */
-const longestFile = 4096
+export const longestFile = 4096
 /** Once an hour, and every ten seconds while no meter is known. */
 const discoveryMs = 3600000
 const eagerDiscoveryMs = 10000
@@ -88,11 +88,11 @@ export function start(machine: Machine): void {
     callHome.start(toHeadEnd, router, addresses, initialization)
 }
 
-function pumpLine(line: SmlLine): void {
+export function pumpLine(line: SmlLine): void {
     line.pump()
 }
 
-function findMeters(master: LineMaster, meters: MeterList): void {
+export function findMeters(master: LineMaster, meters: MeterList): void {
     while (true) {
         try {
             const found = discover(master, meters)
@@ -106,7 +106,7 @@ function findMeters(master: LineMaster, meters: MeterList): void {
     }
 }
 
-function deliverForEver(delivery: Delivery): void {
+export function deliverForEver(delivery: Delivery): void {
     while (true) {
         platform().sleepMs(deliveryMs)
         delivery.round()

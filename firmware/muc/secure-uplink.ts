@@ -21,7 +21,7 @@ const messageLimit = 4096
 /** Octets sealed at a time: an answer of 4 KB is not held three times over. */
 const pieceLength = 1024
 /** TLS_CHACHA20_POLY1305_SHA256: the one that costs least code and time here. With AES-GCM the image does not fit. */
-const chachaSuite: Suite = { id: 0x1303, keyLength: 32, cipher: chacha }
+export const chachaSuite: Suite = { id: 0x1303, keyLength: 32, cipher: chacha }
 
 function chacha(key: Buffer): Aead {
     return new ChaCha20Poly1305(key)
@@ -38,6 +38,8 @@ const handshakeMs = 30000
 export class SecureUplink implements Uplink, PeerTrust {
     /** Milliseconds at which the peer last sent something. */
     heardAt = 0
+    /** A handshake is under way: that takes most of the heap. */
+    shaking = false
     private connection: TlsClient | undefined
     private untilSeconds = 0
     /** Sessions, good for as long as nothing new has come to judge by. */
@@ -82,7 +84,7 @@ export class SecureUplink implements Uplink, PeerTrust {
         const connection = new TlsClient({
             hostName: host,
             sessionKey: host + ":" + port,
-            identity: this.identity(),
+            identity: identityOf(this.holdings, this.custody),
             agreement: this.agreement,
             suites: [chachaSuite],
             trust: this,
@@ -93,6 +95,7 @@ export class SecureUplink implements Uplink, PeerTrust {
         this.agreement.prepare()
         this.transport.connect(host, port, timeoutMs)
         this.connection = connection
+        this.shaking = true
         try {
             const from = platform().millis()
             connection.start()
@@ -106,6 +109,8 @@ export class SecureUplink implements Uplink, PeerTrust {
         } catch (e: any) {
             this.close()
             throw e
+        } finally {
+            this.shaking = false
         }
     }
 
@@ -174,13 +179,12 @@ export class SecureUplink implements Uplink, PeerTrust {
         const parts = connection.output()
         for (let i = 0; i < parts.length; ++i) this.transport.send(parts[i])
     }
+}
 
-    /** Our certificate and the manufacturer's, and the key's holder. */
-    private identity(): TlsIdentity {
-        const leaf = this.holdings.trust.read(TrustSlot.Muc)
-        const issuer = this.holdings.trust.read(TrustSlot.Manufacturer)
-        if (!leaf || !issuer) fail(Code.CertificateMissing, -1, "a certificate of this MUC", "none")
-        const custody = this.custody
-        return { chain: [leaf, issuer], sign: digest => custody.sign(digest) }
-    }
+/** Our certificate and the manufacturer's, and the key's holder. */
+export function identityOf(holdings: Holdings, custody: KeyCustody): TlsIdentity {
+    const leaf = holdings.trust.read(TrustSlot.Muc)
+    const issuer = holdings.trust.read(TrustSlot.Manufacturer)
+    if (!leaf || !issuer) fail(Code.CertificateMissing, -1, "a certificate of this MUC", "none")
+    return { chain: [leaf, issuer], sign: digest => custody.sign(digest) }
 }

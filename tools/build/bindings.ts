@@ -8,7 +8,7 @@ export interface Binding {
 const store = { mb85rc1mt: ["Mb85rc1mt"] }
 
 /** Ports of a row of `devicescript.json`; only some images have the last ones. */
-export type Port = "bus" | "custody" | "spare" | "agreement" | "uplink"
+export type Port = "bus" | "custody" | "spare" | "agreement" | "uplink" | "spi"
 
 /**
  * The bindings `devicescript.json` can name. In the expressions `bus` is the bus of the board, `custody` its custody
@@ -60,6 +60,10 @@ export const bindings: Record<Port, Record<string, Binding>> = {
     uplink: {
         net: { imports: { "uplink-net": ["NetUplink"] }, expression: "new NetUplink(0)" },
         netPaced: { imports: { "uplink-net": ["NetUplink"] }, expression: "new NetUplink(100)" },
+    },
+    // The Ethernet part.
+    spi: {
+        vm: { imports: { "spi-vm": ["VmSpi"] }, expression: "new VmSpi()" },
     },
 }
 

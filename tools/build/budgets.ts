@@ -28,7 +28,8 @@ export const rooms: Room[] = [
     { name: "tls", budget: 12, files: /^firmware\/tls\// },
     { name: "sandbox", budget: 11, files: /^firmware\/sandbox\// },
     { name: "drivers", budget: 13.5, files: /^hal\// },
-    { name: "app", budget: 17.5, files: /^firmware\// },
+    // The MUC with the customer's page (muc_lan) takes 17.8.
+    { name: "app", budget: 18, files: /^firmware\// },
     { name: "library", budget: 6, files: /^node_modules\/@devicescript\// },
     // The program's start: constants of all modules, and the tables of the classes' methods.
     { name: "start", budget: 4.5, files: /./ },

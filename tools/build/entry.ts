@@ -25,8 +25,9 @@ export function entryText(variant: Variant, module?: Uint8Array, check?: Uint8Ar
     const spare = variant.spare === undefined ? undefined : bindings.spare[variant.spare]
     const agreement = variant.agreement === undefined ? undefined : bindings.agreement[variant.agreement]
     const uplink = variant.uplink === undefined ? undefined : bindings.uplink[variant.uplink]
+    const spi = variant.spi === undefined ? undefined : bindings.spi[variant.spi]
     const used = [bus, custody, around.settings, around.sealOpen]
-    for (const binding of [spare, agreement, uplink]) if (binding) used.push(binding)
+    for (const binding of [spare, agreement, uplink, spi]) if (binding) used.push(binding)
     const pins = variant.hardware === "vm" ? [] : [`import { pins } from "@dsboard/${variant.hardware}"`]
     return [
         'import * as ds from "@devicescript/core"',
@@ -51,6 +52,7 @@ export function entryText(variant: Variant, module?: Uint8Array, check?: Uint8Ar
         ...(spare ? [`    spare: ${spare.expression},`] : []),
         ...(agreement ? [`    agreement: ${agreement.expression},`] : []),
         ...(uplink ? [`    uplink: ${uplink.expression},`] : []),
+        ...(spi ? [`    spi: ${spi.expression},`] : []),
         '    deviceId: Buffer.from(ds.deviceIdentifier("self"), "hex"),',
         `    softwareIdentification: ${JSON.stringify(identification(variant))},`,
         `    softwareChecksum: hex\`${checksumMark}\`,`,

@@ -22,6 +22,8 @@ export interface Variant {
     uplink?: string
     /** Field buses, one a line. */
     buses?: string[]
+    /** SPI of the Ethernet part. */
+    spi?: string
     /** The module that ships inside the image. */
     module?: ModuleRow
 }
@@ -38,7 +40,7 @@ export interface ModuleRow {
 export class ManifestError extends Error {}
 
 /** Ports that an image may do without. */
-const optional: Port[] = ["spare", "agreement", "uplink"]
+const optional: Port[] = ["spare", "agreement", "uplink", "spi"]
 
 /** Lines of the two UART chips that a board can carry. */
 const mostLines = 4
@@ -98,6 +100,7 @@ export function readManifest(root: string): Variant[] {
                 uplink: row.uplink,
                 module: row.module === false ? undefined : it.module,
                 buses: row.buses,
+                spi: row.spi,
             })
         }
     }

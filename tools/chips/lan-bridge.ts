@@ -3,9 +3,16 @@ import { type AddressInfo, createServer, type Server, type Socket } from "node:n
 import type { LanNetwork } from "./w5500.ts"
 import type { LanPeer } from "./w5500-socket.ts"
 
+interface Listener {
+    server: Server
+    connect: (peer: LanPeer) => boolean
+    /** The host listens; rejected where it can not. */
+    ready: Promise<unknown>
+}
+
 /** Lets clients of this host connect to the listening ports of a `W5500`: each is a port of 127.0.0.1. */
 export class LanBridge implements LanNetwork {
-    private readonly servers = new Map<number, { server: Server; connect: (peer: LanPeer) => boolean }>()
+    private readonly servers = new Map<number, Listener>()
 
     /** `hostPort`: which port of the host stands for one of the chip; 0 for any that is free. */
     constructor(private readonly hostPort: (port: number) => number = () => 0) {}
@@ -16,7 +23,10 @@ export class LanBridge implements LanNetwork {
             held.connect = connect
             return
         }
-        const entry = { server: createServer({ allowHalfOpen: true }), connect }
+        const server = createServer({ allowHalfOpen: true })
+        const entry: Listener = { server, connect, ready: once(server, "listening") }
+        // Who asks for the port hears of it.
+        entry.ready.catch(() => {})
         this.servers.set(port, entry)
         entry.server.on("connection", socket => {
             if (!entry.connect(new SocketPeer(socket))) socket.resetAndDestroy()
@@ -29,11 +39,16 @@ export class LanBridge implements LanNetwork {
         for (const entry of this.servers.values()) entry.connect = () => false
     }
 
+    /** Has the chip listened at `port`? */
+    listens(port: number): boolean {
+        return this.servers.has(port)
+    }
+
     /** Port of the host that stands for `port` of the chip, once the chip has listened there. Throws where the host's is taken. */
     async portOf(port: number): Promise<number> {
         const entry = this.servers.get(port)
         if (!entry) throw new Error(`the chip does not listen at ${port}`)
-        if (!entry.server.listening) await once(entry.server, "listening")
+        await entry.ready
         return (entry.server.address() as AddressInfo).port
     }
 

@@ -109,13 +109,14 @@ async function giveProvider(folder: string, serials: number[], variant: string):
     }
 }
 
-/** Produces and installs MUC `serial` in the folder of boards' folders `state`, with keys of its own and `more`; `onStep` hears each step. */
+/** Produces and installs MUC `serial` in the folder of boards' folders `state`, with keys of its own and `more`; `onStep` hears each step. The user's password is one that nobody knows unless it is given. */
 export async function installMuc(
     state: string,
     pki: string,
     serial = 1,
     onStep: (name: string, final: string) => void = () => {},
     more: Secret[] = [],
+    password = randomBytes(16).toString("hex"),
 ): Promise<void> {
     const secret = (of: number, name: string, value: Buffer): Secret => ({
         key: { kind: of, address: "" },
@@ -125,7 +126,7 @@ export async function installMuc(
     const secrets = [
         secret(kind.key1Plc, "KEY1PLC", randomBytes(32)),
         secret(kind.key2Plc, "KEY2PLC", randomBytes(32)),
-        secret(kind.password, "verifier of the user's password", passwordVerifier(randomBytes(16).toString("hex"))),
+        secret(kind.password, "verifier of the user's password", passwordVerifier(password)),
         ...more,
     ]
     const open = await openMuc(`vm:${serial}`, state)

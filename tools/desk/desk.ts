@@ -7,6 +7,7 @@ import { MeterUnderCalibration } from "../calibrate/meter.ts"
 import { type ChipBench, type MeterBench, meterBench, mucBench } from "../chips/bench.ts"
 import type { LoadSource } from "../chips/load-source.ts"
 import { Rs485Wire } from "../chips/rs485-wire.ts"
+import { type LanNetwork, W5500 } from "../chips/w5500.ts"
 import { MucUnderInstallation, mucTarget } from "../commission/muc.ts"
 import { Board } from "../vm/board.ts"
 import type { Image } from "../vm/compile.ts"
@@ -29,6 +30,10 @@ export interface DeskMucOptions {
     serial?: number
     /** Further settings, as "directory". */
     settings?: Record<string, string>
+    /** Image of the board, "muc" by default. */
+    program?: string
+    /** What the board's Ethernet part is plugged into, where it has one. */
+    lan?: LanNetwork
 }
 
 /** Images of a meter. */
@@ -135,8 +140,8 @@ export class Desk {
     }
 
     /** Puts a MUC on the line and powers it. */
-    async startMuc({ uplink, serial = 1, settings }: DeskMucOptions): Promise<void> {
-        await this.powerMuc("muc", serial, { uplink, ...settings })
+    async startMuc({ uplink, serial = 1, settings, program = "muc", lan }: DeskMucOptions): Promise<void> {
+        await this.powerMuc(program, serial, { uplink, ...settings }, lan)
     }
 
     /** Powers a MUC with the image for production and installation. */
@@ -144,16 +149,23 @@ export class Desk {
         await this.powerMuc("muc_install", serial, {})
     }
 
-    private async powerMuc(program: string, serial: number, settings: Record<string, string>): Promise<void> {
+    private async powerMuc(
+        program: string,
+        serial: number,
+        settings: Record<string, string>,
+        lan?: LanNetwork,
+    ): Promise<void> {
         const { image } = await ensureBuilt(program, "vm")
         const stateDir = this.options.state && join(this.options.state, `muc-${serial}`)
         const bench = mucBench({ clock: this.world, serial, stateDir, wire: this.wire })
+        const spi = lan && new W5500({ clock: this.world, network: lan })
         const board = new Board({
             image,
             world: this.world,
             deviceId: mucDeviceId(serial),
             bus: bench.bus,
-            parts: [bench],
+            spi,
+            parts: spi ? [bench, spi] : [bench],
             settings,
             onLog: line => this.options.onLog?.("muc", line),
             countSteps: this.options.countSteps,

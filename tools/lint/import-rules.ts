@@ -46,7 +46,7 @@ export const importRules: ImportRule[] = [
     },
     ...["meter", "muc", "display"].flatMap(app => appRules(app)),
     {
-        files: /^hal\/(runtime|within|pin-board|(bus|uplink|settings|seal|cipher)-\w+)\.ts$/,
+        files: /^hal\/(runtime|within|pin-board|(bus|spi|uplink|settings|seal|cipher)-\w+)\.ts$/,
         allowed: [core, anyHal, library],
         says: "a binding imports core, hal and the DeviceScript library",
     },
@@ -71,7 +71,7 @@ function appRules(app: string): ImportRule[] {
     const shared = [core, /^firmware\/(tls|sandbox)\//, own, ports, /^@devicescript\/(core|runtime|server|servers)$/]
     return [
         {
-            files: new RegExp(`^firmware/${app}/(main|install|calibrate|field)\\.ts$`),
+            files: new RegExp(`^firmware/${app}/(main|install|calibrate|field|lan)\\.ts$`),
             allowed: [...shared, anyHal],
             says: `${app}/main.ts and install.ts compose: core, its own rooms, hal`,
         },

@@ -3,7 +3,9 @@ import { mkdirSync } from "node:fs"
 import { join } from "node:path"
 import { ensureBuilt } from "../build/build.ts"
 import { meterBench, mucBench } from "../chips/bench.ts"
+import { LanBridge } from "../chips/lan-bridge.ts"
 import { Sc16is752 } from "../chips/sc16is752.ts"
+import { W5500 } from "../chips/w5500.ts"
 import { readArgs, UsageError } from "../cli/usage.ts"
 import { mucDeviceId } from "../desk/desk.ts"
 import { Board, type BoardEnd } from "../vm/board.ts"
@@ -11,12 +13,12 @@ import { withNames } from "../vm/codes.ts"
 import { World } from "../vm/world.ts"
 import { displayDesk, printPictures } from "./display.ts"
 import { readLoad } from "./load.ts"
-import { mucLines, prepareMuc } from "./muc.ts"
+import { customerLine, mucLines, prepareMuc } from "./muc.ts"
 
 export const help = `plomb run IMAGE [--board NAME] [--serial N] [--set KEY=VALUE]... [--state DIR]
-          [--clock real|virtual] [--for SECONDS] [--load FILE] [--pki DIR]
+          [--clock real|virtual] [--for SECONDS] [--load FILE] [--pki DIR] [--lan PORT]
 
-Runs one board of an image (meter, meter_calibration, muc, muc_field, muc_install, display) in the stock VM with models of all its parts, in the
+Runs one board of an image (meter, meter_calibration, muc, muc_field, muc_lan, muc_install, display) in the stock VM with models of all its parts, in the
 foreground, and prints what it logs, with source positions. Ctrl-C takes its power away.
 
   plomb run muc --set uplink=HOST:PORT
@@ -29,6 +31,12 @@ printed.
 
 the same with field buses on its lines, to which nothing is connected here (plomb bench field-buses has meters).
 
+  plomb run muc_lan --lan 8443
+  curl -k -u user:PASSWORD https://127.0.0.1:8443/
+
+runs one whose Ethernet part is a port of this computer: the customer's page over TLS 1.3. The password is printed; it is kept
+beside the memories. Readings are those that a head-end has fetched through it.
+
   plomb run display
 
 shows the picture of the consumption display in the terminal (130 columns), at the other end of a power line the MUC's side of the
@@ -40,6 +48,7 @@ link with a household behind it. With --set key1plc=HEX of your own the two keys
   --state DIR          keeps flash and memories of the parts there; without, a meter forgets them at the end, and a
                        MUC is kept in .plomb/run/muc-N
   --pki DIR            who installs the MUC (default .plomb/run/pki)
+  --lan PORT           port of 127.0.0.1 for the customer's page of muc_lan; 0: any that is free
   --clock virtual      time jumps from event to event, an hour passes in seconds
   --load FILE          what flows through a meter: lines "second, watts[, var[, volts[, hertz]]]"; a household by default
   --for SECONDS        ends after this time on the board's clock
@@ -76,22 +85,24 @@ export async function run(args: string[]): Promise<number> {
             for: { type: "string" },
             load: { type: "string" },
             pki: { type: "string" },
+            lan: { type: "string", default: "0" },
         },
     })
     const [name, ...more] = positionals
     if (!name || more.length > 0)
         throw new UsageError(
-            "plomb run takes one image: meter, meter_calibration, muc, muc_field, muc_install or display",
+            "plomb run takes one image: meter, meter_calibration, muc, muc_field, muc_lan, muc_install or display",
         )
     if (values.clock !== "real" && values.clock !== "virtual")
         throw new UsageError(`--clock is real or virtual, not "${values.clock}"`)
     const serial = numberOf("serial", values.serial, 0, 0xffffffff)
     const forMs = values.for === undefined ? Number.POSITIVE_INFINITY : 1000 * numberOf("for", values.for, 0, 1e9)
     const settings = settingsOf(values.set)
+    const hostPort = numberOf("lan", values.lan, 0, 65535)
 
-    const isMuc = name === "muc" || name === "muc_install" || name === "muc_field"
+    const isMuc = name === "muc" || name === "muc_install" || name === "muc_field" || name === "muc_lan"
     const { image, report } = await ensureBuilt(name, values.board)
-    const muc = name === "muc" || name === "muc_field" ? await prepareMuc(serial, values.state, values.pki) : undefined
+    const muc = isMuc && name !== "muc_install" ? await prepareMuc(serial, values.state, values.pki) : undefined
     for (const line of muc ? mucLines(serial, muc) : []) console.log(line)
     const world = new World({ clock: values.clock, startMs: Date.now() })
     const stateDir = muc?.stateDir ?? values.state
@@ -103,6 +114,9 @@ export async function run(args: string[]): Promise<number> {
     const bench = desk ? undefined : (isMuc ? mucBench : meterBench)({ clock: world, serial, stateDir, load })
     const second = new Sc16is752({ clock: world, a1: "VDD", a0: "VDD" })
     if (name === "muc_field") bench?.bus.attach(second)
+    const bridge = name === "muc_lan" ? new LanBridge(() => hostPort) : undefined
+    const ethernet = bridge && new W5500({ clock: world, network: bridge })
+    if (ethernet && settings.lan_address === undefined) settings.lan_address = "192.168.1.2"
     if (desk) printPictures(world, desk.panel)
     let end: BoardEnd | undefined
     let stop = false
@@ -111,7 +125,10 @@ export async function run(args: string[]): Promise<number> {
         world,
         deviceId: isMuc ? mucDeviceId(serial) : undefined,
         bus: (desk ?? bench)?.bus,
-        parts: desk ? desk.parts : bench && (name === "muc_field" ? [bench, second] : [bench]),
+        parts: desk
+            ? desk.parts
+            : bench && [bench, ...(name === "muc_field" ? [second] : []), ...(ethernet ? [ethernet] : [])],
+        spi: ethernet,
         settings,
         flash: stateDir && join(stateDir, "flash.bin"),
         onLog: line => console.log(`${(world.elapsedMs() / 1000).toFixed(3).padStart(9)}  ${withNames(line)}`),
@@ -130,6 +147,10 @@ export async function run(args: string[]): Promise<number> {
         for (;;) {
             end = undefined
             await board.powerOn()
+            if (bridge && muc) {
+                await world.runUntil(() => stop || end !== undefined || bridge.listens(443), 10_000)
+                if (bridge.listens(443)) console.log(customerLine(await bridge.portOf(443), muc))
+            }
             const over = () => stop || end !== undefined || world.elapsedMs() >= untilMs
             await world.runUntil(over, Number.POSITIVE_INFINITY)
             const how = end as BoardEnd | undefined
@@ -145,6 +166,7 @@ export async function run(args: string[]): Promise<number> {
         process.off("SIGTERM", interrupt)
         await board.powerOff()
         bench?.save()
+        bridge?.close()
         world.close()
     }
 }

@@ -1,11 +1,15 @@
-import { existsSync, mkdirSync, renameSync, rmSync } from "node:fs"
+import { randomBytes } from "node:crypto"
+import { existsSync, mkdirSync, readFileSync, renameSync, rmSync } from "node:fs"
 import { dirname, join } from "node:path"
 import { installMuc } from "../desk/calibrated.ts"
 import { mucServerId } from "../desk/desk.ts"
+import { createFile } from "../pki/files.ts"
 import { initPki } from "../pki/init.ts"
 
 /** Where `plomb run muc` keeps a PKI and its MUCs unless told. */
 const home = join(".plomb", "run")
+/** The user's password, beside the memories of a MUC that was installed here. */
+const passwordFile = "user-password"
 
 export interface RunMuc {
     /** Folder of the board's memories. */
@@ -27,13 +31,22 @@ export async function prepareMuc(serial: number, state?: string, pki = join(home
     }
     const partial = `${stateDir}.${process.pid}.partial`
     try {
-        await installMuc(partial, pki, serial)
+        const password = randomBytes(9).toString("base64url")
+        await installMuc(partial, pki, serial, undefined, [], password)
+        createFile(join(partial, `muc-${serial}`, passwordFile), `${password}\n`, true)
         rmSync(stateDir, { recursive: true, force: true })
         renameSync(join(partial, `muc-${serial}`), stateDir)
     } finally {
         rmSync(partial, { recursive: true, force: true })
     }
     return { stateDir, pki }
+}
+
+/** How the customer's page is read at `port` of this computer. */
+export function customerLine(port: number, { stateDir }: RunMuc): string {
+    const file = join(stateDir, passwordFile)
+    const password = existsSync(file) ? readFileSync(file, "utf8").trim() : "PASSWORD"
+    return `Customer's page: curl -k -u user:${password} https://127.0.0.1:${port}/`
 }
 
 /** What a person needs to know to let this MUC connect. */

@@ -53,6 +53,8 @@ export interface BoardOptions {
     /** 16 hex digits; one more than the last board of this process by default. */
     deviceId?: string
     bus?: BoardBus
+    /** The part on the SPI bus; a `W5500` of tools/chips is one. */
+    spi?: { transfer(write: Uint8Array, readLength: number): Uint8Array }
     /** Parts that lose and get their supply with the board. */
     parts?: PoweredPart[]
     /** File that holds the flash (program and settings); kept in memory over power cycles by default. */
@@ -312,6 +314,10 @@ export class Board {
             case Op.setting: {
                 const value = this.options.settings?.[Buffer.from(write).toString("utf8")]
                 return { status: 0, data: Buffer.from(value ?? "", "utf8") }
+            }
+            case Op.spi: {
+                const spi = this.options.spi
+                return spi ? { status: 0, data: spi.transfer(write, readLength) } : { status: -1, data: none }
             }
             case Op.gpio:
                 return { status: 0, data: Uint8Array.of(this.options.gpio?.(a) ? 1 : 0) }

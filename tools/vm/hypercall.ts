@@ -11,7 +11,7 @@ const headerLength = 16
 /** The host name that opens the channel; nothing is connected. */
 export const hypercallHost = "plomb-hw"
 
-export const Op = { i2c: 1, setting: 2, gpio: 3, firstFree: 16 } as const
+export const Op = { i2c: 1, setting: 2, gpio: 3, spi: 4, firstFree: 16 } as const
 
 /** What a call came to: status 0 or negative, and the reply. */
 export interface Reply {

@@ -1,0 +1,150 @@
+import { Ds3231 } from "../../hal/ds3231"
+import type { Machine } from "../../hal/machine"
+import { Mb85rc1mt } from "../../hal/mb85rc1mt"
+import { framAddress, startPart, uartAddress, uartCrystalHz } from "../../hal/parts"
+import type { ListeningPort, SpiPort } from "../../hal/ports"
+import { SmlLine } from "../../hal/rs485-link"
+import { Sc16is752 } from "../../hal/sc16is752"
+import { W5500 } from "../../hal/w5500"
+import { Fn } from "../core/access"
+import { Code, PlombError } from "../core/errors"
+import { join } from "../core/octets"
+import { Role } from "../core/x509-role"
+import { Addresses } from "./addresses"
+import { Router } from "./answer"
+import { MucClock } from "./clock"
+import { CustomerPage } from "./customer"
+import { Delivery } from "./delivery"
+import { Functions } from "./functions"
+import { Holdings } from "./holdings"
+import { Identity, Step } from "./identity"
+import { KeptReadings } from "./kept"
+import { KeyRing } from "./keys"
+import { LanServer } from "./lan-server"
+import { Lockout } from "./lockout"
+import { deliverForEver, findMeters, lineBaud, longestFile, pumpLine } from "./main"
+import { LineMaster } from "./master"
+import { MeterList } from "./meters"
+import { MucTrust } from "./peer-trust"
+import { SecureUplink } from "./secure-uplink"
+import { TurnAgreement, Turns } from "./turns"
+import { type Answers, serveUplink } from "./uplink"
+
+/** Where the customer's page is. */
+const httpsPort = 443
+const nobody = hex`0000000000000000`
+
+/**
+ * The MUC with the customer's page on its Ethernet part, and without the directory: certificates and lists come over the uplink. What the
+ * head-end reads of the meters is kept for the customer.
+ */
+export function start(machine: Machine): void {
+    const fram = new Mb85rc1mt(machine.bus, framAddress)
+    fram.start()
+    const uart = new Sc16is752(machine.bus, uartAddress, uartCrystalHz)
+    const line = new SmlLine(uart.port(0), lineBaud, longestFile, false)
+    startPart(() => {
+        uart.start()
+        line.open()
+    })
+    const rtc = new Ds3231(machine.bus)
+    startPart(() => {
+        rtc.start()
+    })
+    const identity = new Identity(fram, machine.deviceId)
+    if (identity.step() > Step.Installed) {
+        console.log("to be erased")
+        return
+    }
+    const custody = machine.custody
+    const clock = new MucClock(rtc, identity)
+    const holdings = new Holdings(fram)
+    const keys = new KeyRing(fram)
+    const meters = new MeterList(fram)
+    const addresses = new Addresses(fram, machine.settings)
+    const master = new LineMaster(line, meters)
+    const functions = new Functions(fram, machine, identity, holdings, keys, clock, addresses)
+    functions.meters = meters
+    const kept = new KeptReadings(fram)
+    const router = new Router(identity.serverId, master, meters, functions)
+    console.log("muc_lan " + identity.serverId.toString("hex") + " knows " + meters.count() + " meters")
+    pumpLine.start(line)
+    findMeters.start(master, meters)
+    deliverForEver.start(new Delivery(holdings, master, meters))
+    const agreement = machine.agreement
+    const uplink = machine.uplink
+    if (!agreement || !uplink) return
+    const turns = new Turns(agreement)
+    const trust = new MucTrust(holdings, clock, false)
+    const toHeadEnd = new SecureUplink(uplink, holdings, custody, new TurnAgreement(turns, false), trust)
+    const spi = machine.spi
+    if (spi) {
+        const locked = new Lockout(fram, failures => {
+            const customer = { role: Role.customer, id: nobody }
+            functions.logbook.refused(Fn.readCurrent, customer, Code.PasswordLocked, Buffer.from([failures]))
+        })
+        const page = new CustomerPage(kept, keys, locked, functions.table, meters, machine.settings)
+        const port = ethernet(spi, machine)
+        if (port)
+            serveCustomer.start(new LanServer(port, holdings, custody, new TurnAgreement(turns, true), toHeadEnd, page))
+    }
+    const keeping: Answers = {
+        route: raw => {
+            const answer = router.route(raw)
+            if (answer) keep(kept, answer, functions.trust.utcSeconds())
+            return answer
+        },
+    }
+    callHome.start(toHeadEnd, keeping, addresses)
+}
+
+function callHome(uplink: SecureUplink, answers: Answers, addresses: Addresses): void {
+    serveUplink(uplink, answers, addresses, undefined)
+}
+
+function serveCustomer(server: LanServer): void {
+    server.run()
+}
+
+/** What can not be kept is handed on all the same. */
+function keep(kept: KeptReadings, answer: Buffer, utcSeconds: number): void {
+    try {
+        kept.take(answer, utcSeconds)
+    } catch (e: any) {
+        if (!(e instanceof PlombError)) throw e
+        console.log("not kept: " + e.message)
+    }
+}
+
+/** The Ethernet part with the address of the settings, in a network of 254 hosts; undefined where none is set. */
+function ethernet(spi: SpiPort, machine: Machine): ListeningPort | undefined {
+    const settings = machine.settings
+    const own = addressOf(settings.get("lan_address"))
+    if (!own) {
+        console.log("lan: no lan_address is set")
+        return undefined
+    }
+    // Without a gateway, so that nobody outside the house's own network is answered. The hardware address: locally administered, and as the device identifier its own.
+    const hardware = Buffer.alloc(6)
+    hardware[0] = 0x02
+    hardware.blitAt(1, machine.deviceId, 3, 5)
+    const port = new W5500(spi, httpsPort, join([hex`00000000ffffff00`, hardware, own]))
+    startPart(() => {
+        port.start()
+        console.log("lan " + settings.get("lan_address"))
+    })
+    return port
+}
+
+/** Four octets of a dotted address; undefined for anything else. */
+function addressOf(words: string): Buffer | undefined {
+    const address = Buffer.alloc(4)
+    let at = 0
+    for (let i = 0; i < 4; ++i) {
+        const octet = parseInt(words.slice(at))
+        at = words.indexOf(".", at) + 1
+        if (!(octet >= 0 && octet < 256) || at > 0 !== i < 3) return undefined
+        address[i] = octet
+    }
+    return address
+}
