@@ -39,7 +39,7 @@ const startMs = 20
 /** A peer that acknowledges nothing for so long is gone. */
 const stuckMs = 10000
 /** Octets sent or received at once; the part's buffers hold 2,048 a socket. */
-const pieceLength = 1024
+const pieceLength = 512
 
 /**
  * WIZnet W5500 as a TCP server with a fixed address. A part that has lost its settings gets them again.

@@ -10,7 +10,7 @@ import type { Lockout } from "./lockout"
 import type { MeterList } from "./meters"
 
 /** Longest request head. A browser's has some 700 octets. */
-export const longestRequest = 1536
+export const longestRequest = 1024
 /** Longest line of credentials in base64: a user name and a password of 128 letters. */
 const longestCredentials = 192
 

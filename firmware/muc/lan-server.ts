@@ -1,23 +1,22 @@
-import type { KeyCustody, ListeningPort } from "../../hal/ports"
+import type { KeyAgreement, KeyCustody, ListeningPort } from "../../hal/ports"
 import { PlombError } from "../core/errors"
-import { cut, join } from "../core/octets"
+import { cut, join, tidy } from "../core/octets"
 import { platform } from "../core/platform"
 import { TlsServer } from "../tls/server"
 import { TicketKeys } from "../tls/tickets"
 import { type CustomerPage, longestRequest } from "./customer"
 import type { Holdings } from "./holdings"
-import { chachaSuite, identityOf, type SecureUplink } from "./secure-uplink"
-import type { TurnAgreement } from "./turns"
+import { chachaSuite, identityOf } from "./secure-uplink"
+import type { Turn } from "./turns"
 
 /** Longest record of the peer, octets with its content type: each is held sealed and plain beside the application. What is sealed at a time. */
-const recordLimit = 1537
-const pieceLength = 1024
+const recordLimit = longestRequest + 1
+const pieceLength = 512
 /** Longest handshake message: a ClientHello with a share of 1.2 KB for another group. Whoever sends it has proved nothing yet. */
 const messageLimit = 2304
 /** Handshake and request are over within this, ms. */
-const requestMs = 15000
+const requestMs = 10000
 const acceptMs = 1000
-const pollMs = 20
 /** After the board's part could not be spoken to, ms. */
 const pauseMs = 10000
 
@@ -27,6 +26,8 @@ const pauseMs = 10000
  */
 export class LanServer {
     private readonly tickets = new TicketKeys()
+    /** Room for a stranger's ClientHello, ours from the start. */
+    private readonly room = Buffer.alloc(messageLimit + 4)
     /** State of the certificates with which the tickets were made. */
     private version = -1
 
@@ -34,8 +35,8 @@ export class LanServer {
         private readonly port: ListeningPort,
         private readonly holdings: Holdings,
         private readonly custody: KeyCustody,
-        private readonly agreement: TurnAgreement,
-        private readonly uplink: SecureUplink,
+        private readonly agreement: KeyAgreement,
+        private readonly turns: Turn[],
         private readonly page: CustomerPage,
     ) {}
 
@@ -55,45 +56,47 @@ export class LanServer {
     private serve(): void {
         const self = this
         const port = this.port
-        // There is heap for one handshake: the uplink's goes first, then it waits until this connection is over.
-        while (this.uplink.shaking) platform().sleepMs(pollMs)
-        this.agreement.enter()
         try {
-            if (this.version !== this.holdings.version) {
-                this.version = this.holdings.version
-                this.tickets.drop()
-            }
-            const tls = new TlsServer({
-                identity: identityOf(this.holdings, this.custody),
-                agreement: this.agreement,
-                suites: [chachaSuite],
-                tickets: this.tickets,
-                recordLimit,
-                messageLimit,
-            })
-            const request = this.request(tls)
-            if (request) {
-                this.page.respond(request, octets => self.send(tls, octets))
-                tls.close()
-                this.flush(tls)
+            // Who says nothing has no turn.
+            const octets = port.receive(requestMs)
+            if (octets) {
+                // There is heap for one: the others go first, then they wait until this connection is over.
+                for (let i = 0; i < this.turns.length; ++i) this.turns[i].enter()
+                if (this.version !== this.holdings.version) {
+                    this.version = this.holdings.version
+                    this.tickets.drop()
+                }
+                const tls = new TlsServer({
+                    identity: identityOf(this.holdings, this.custody),
+                    agreement: this.agreement,
+                    suites: [chachaSuite],
+                    tickets: this.tickets,
+                    room: this.room,
+                    recordLimit,
+                    sendLimit: pieceLength + 1,
+                    messageLimit,
+                })
+                const request = this.request(tls, octets)
+                if (request) {
+                    this.page.respond(request, octets => self.send(tls, octets))
+                    tls.close()
+                    this.flush(tls)
+                }
             }
         } catch (e: any) {
             if (!(e instanceof PlombError)) throw e
             // Whoever scans the network is no trouble.
             console.log("lan " + e.message)
         }
-        this.agreement.leave()
+        for (let i = 0; i < this.turns.length; ++i) this.turns[i].leave()
         port.close()
     }
 
-    /** The head of a request; too long a one as far as it came; undefined where none comes in time. */
-    private request(tls: TlsServer): Buffer | undefined {
+    /** The head of a request, of which `octets` came first; too long a one as far as it came; undefined where none comes in time. */
+    private request(tls: TlsServer, octets: Buffer): Buffer | undefined {
         const from = platform().millis()
         let request: Buffer = Buffer.alloc(0)
         for (;;) {
-            const left = requestMs - (platform().millis() - from)
-            const octets = left > 0 ? this.port.receive(left) : undefined
-            if (!octets) return undefined
             try {
                 tls.feed(octets)
             } finally {
@@ -106,12 +109,19 @@ export class LanServer {
                 if (request.length > longestRequest) return request
             }
             if (tls.isClosed()) return undefined
+            const left = requestMs - (platform().millis() - from)
+            const next = left > 0 ? this.port.receive(left) : undefined
+            if (!next) return undefined
+            octets = next
         }
     }
 
     private send(tls: TlsServer, octets: Buffer): void {
+        tidy()
         for (let at = 0; at < octets.length; at += pieceLength) {
-            tls.write(cut(octets, at, Math.min(pieceLength, octets.length - at)))
+            tls.write(
+                octets.length <= pieceLength ? octets : cut(octets, at, Math.min(pieceLength, octets.length - at)),
+            )
             this.flush(tls)
         }
     }

@@ -27,7 +27,7 @@ import { LineMaster } from "./master"
 import { MeterList } from "./meters"
 import { MucTrust } from "./peer-trust"
 import { SecureUplink } from "./secure-uplink"
-import { TurnAgreement, Turns } from "./turns"
+import { Room, Turn } from "./turns"
 import { type Answers, serveUplink } from "./uplink"
 
 /** Where the customer's page is. */
@@ -68,15 +68,17 @@ export function start(machine: Machine): void {
     const kept = new KeptReadings(fram)
     const router = new Router(identity.serverId, master, meters, functions)
     console.log("muc_lan " + identity.serverId.toString("hex") + " knows " + meters.count() + " meters")
+    // The customer has the heap when neither the line's own work nor the uplink does.
+    const lineRoom = new Room()
     pumpLine.start(line)
-    findMeters.start(master, meters)
-    deliverForEver.start(new Delivery(holdings, master, meters))
+    findMeters.start(master, meters, new Turn(lineRoom, true))
+    deliverForEver.start(new Delivery(holdings, master, meters), new Turn(lineRoom, true))
     const agreement = machine.agreement
     const uplink = machine.uplink
     if (!agreement || !uplink) return
-    const turns = new Turns(agreement)
+    const room = new Room()
     const trust = new MucTrust(holdings, clock, false)
-    const toHeadEnd = new SecureUplink(uplink, holdings, custody, new TurnAgreement(turns, false), trust)
+    const toHeadEnd = new SecureUplink(uplink, holdings, custody, agreement, trust, new Turn(room, true))
     const spi = machine.spi
     if (spi) {
         const locked = new Lockout(fram, failures => {
@@ -85,8 +87,8 @@ export function start(machine: Machine): void {
         })
         const page = new CustomerPage(kept, keys, locked, functions.table, meters, machine.settings)
         const port = ethernet(spi, machine)
-        if (port)
-            serveCustomer.start(new LanServer(port, holdings, custody, new TurnAgreement(turns, true), toHeadEnd, page))
+        const turns = [new Turn(lineRoom, false), new Turn(room, false)]
+        if (port) serveCustomer.start(new LanServer(port, holdings, custody, agreement, turns, page))
     }
     const keeping: Answers = {
         route: raw => {

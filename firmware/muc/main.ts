@@ -20,6 +20,7 @@ import { LineMaster } from "./master"
 import { MeterList } from "./meters"
 import { MucTrust } from "./peer-trust"
 import { SecureUplink } from "./secure-uplink"
+import type { Turn } from "./turns"
 import { serveUplink } from "./uplink"
 
 export const lineBaud = 9600
@@ -92,8 +93,10 @@ export function pumpLine(line: SmlLine): void {
     line.pump()
 }
 
-export function findMeters(master: LineMaster, meters: MeterList): void {
+/** `turn`: where somebody else wants the heap at times. */
+export function findMeters(master: LineMaster, meters: MeterList, turn?: Turn): void {
     while (true) {
+        if (turn) turn.enter()
         try {
             const found = discover(master, meters)
             const gone = meters.forget(silentMs)
@@ -102,14 +105,17 @@ export function findMeters(master: LineMaster, meters: MeterList): void {
             if (!(e instanceof PlombError)) throw e
             console.log(e.message)
         }
+        if (turn) turn.leave()
         platform().sleepMs(meters.count() > 0 ? discoveryMs : eagerDiscoveryMs)
     }
 }
 
-export function deliverForEver(delivery: Delivery): void {
+export function deliverForEver(delivery: Delivery, turn?: Turn): void {
     while (true) {
         platform().sleepMs(deliveryMs)
+        if (turn) turn.enter()
         delivery.round()
+        if (turn) turn.leave()
     }
 }
 

@@ -10,6 +10,7 @@ import type { PeerTrust, Suite, TlsIdentity } from "../tls/config"
 import { SessionMemory } from "../tls/sessions"
 import type { Holdings } from "./holdings"
 import { TrustSlot } from "./layout"
+import type { Turn } from "./turns"
 
 /**
  * Longest record, octets with its content type: one of the peer is held, sealed and plain, beside the application. OpenSSL, which does
@@ -38,8 +39,6 @@ const handshakeMs = 30000
 export class SecureUplink implements Uplink, PeerTrust {
     /** Milliseconds at which the peer last sent something. */
     heardAt = 0
-    /** A handshake is under way: that takes most of the heap. */
-    shaking = false
     private connection: TlsClient | undefined
     private untilSeconds = 0
     /** Sessions, good for as long as nothing new has come to judge by. */
@@ -52,6 +51,8 @@ export class SecureUplink implements Uplink, PeerTrust {
         private readonly custody: KeyCustody,
         private readonly agreement: KeyAgreement,
         private readonly trust: PeerTrust,
+        /** Where the heap is shared with somebody else: ours from a handshake on but while octets are waited for. */
+        private readonly turn?: Turn,
     ) {}
 
     /** Was the last handshake a resumption: without certificate and signature? */
@@ -92,10 +93,12 @@ export class SecureUplink implements Uplink, PeerTrust {
             recordLimit,
             messageLimit,
         })
+        this.enter()
         this.agreement.prepare()
+        this.leave()
         this.transport.connect(host, port, timeoutMs)
         this.connection = connection
-        this.shaking = true
+        this.enter()
         try {
             const from = platform().millis()
             connection.start()
@@ -109,8 +112,6 @@ export class SecureUplink implements Uplink, PeerTrust {
         } catch (e: any) {
             this.close()
             throw e
-        } finally {
-            this.shaking = false
         }
     }
 
@@ -139,10 +140,20 @@ export class SecureUplink implements Uplink, PeerTrust {
             // While the peer has other things to do: in place of the key that this connection was made with.
             this.agreement.prepare()
             const left = timeoutMs - (platform().millis() - from)
+            this.leave()
             const octets = left > 0 ? this.transport.receive(left) : undefined
+            this.enter()
             if (octets === undefined) return undefined
             this.take(connection, octets)
         }
+    }
+
+    private enter(): void {
+        if (this.turn) this.turn.enter()
+    }
+
+    private leave(): void {
+        if (this.turn) this.turn.leave()
     }
 
     /** Says goodbye where that is still possible. */
@@ -158,6 +169,7 @@ export class SecureUplink implements Uplink, PeerTrust {
             }
         }
         this.transport.close()
+        this.leave()
     }
 
     /** Hands octets to the engine; `null` is the end of the transport. What the engine has to say is sent also where it throws. */

@@ -1,58 +1,38 @@
-import type { KeyAgreement } from "../../hal/ports"
-import { Code, fail } from "../core/errors"
+import { tidy } from "../core/octets"
 import { platform } from "../core/platform"
 
-/** A handshake that takes longer has failed, and so has whoever threw meanwhile. */
-const longestMs = 30000
 const pollMs = 20
 
-/** Whose turn it is at a key agreement that two connections share. */
-export class Turns {
-    holder: KeyAgreement | undefined
-    sinceMs = 0
-
-    constructor(readonly agreement: KeyAgreement) {}
+/** The heap, and the element's one ephemeral key, as something that one connection has at a time. */
+export class Room {
+    taken = false
+    wanted = false
 }
 
-/** One of the users of a key agreement: from `begin` to `agree` the others wait. */
-export class TurnAgreement implements KeyAgreement {
-    /** `whole`: its turn ends with `leave`, not with `agree`. */
+/** One of the two that want it; each has a fiber of its own. */
+export class Turn {
+    mine = false
+
+    /** `first`: goes before the other where both wait. */
     constructor(
-        private readonly turns: Turns,
-        private readonly whole: boolean,
+        private readonly room: Room,
+        private readonly first: boolean,
     ) {}
 
-    prepare(): void {
-        const turns = this.turns
-        if (turns.holder && turns.holder !== this) return
-        this.enter()
-        turns.agreement.prepare()
-        turns.holder = undefined
-    }
-
-    begin(): Buffer {
-        this.enter()
-        return this.turns.agreement.begin()
-    }
-
-    agree(peer: Buffer): Buffer {
-        const turns = this.turns
-        if (turns.holder !== this) fail(Code.KeyAbsent, -1, "a key pair begun", "another's turn")
-        const secret = turns.agreement.agree(peer)
-        if (!this.whole) turns.holder = undefined
-        return secret
+    /** Waits for the turn, unless it is ours. */
+    enter(): void {
+        const room = this.room
+        if (this.mine) return
+        if (this.first) room.wanted = true
+        while (room.taken || (room.wanted && !this.first)) platform().sleepMs(pollMs)
+        if (this.first) room.wanted = false
+        room.taken = true
+        this.mine = true
+        tidy()
     }
 
     leave(): void {
-        if (this.turns.holder === this) this.turns.holder = undefined
-    }
-
-    /** Waits for the turn. */
-    enter(): void {
-        const turns = this.turns
-        while (turns.holder && turns.holder !== this && platform().millis() - turns.sinceMs < longestMs)
-            platform().sleepMs(pollMs)
-        turns.holder = this
-        turns.sinceMs = platform().millis()
+        if (this.mine) this.room.taken = false
+        this.mine = false
     }
 }

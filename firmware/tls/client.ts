@@ -115,7 +115,7 @@ export class TlsClient extends Handshake {
         if (session) {
             this.schedule = new KeySchedule(session.psk)
             const size = hello.length - 35
-            const hash = this.hashWith(cut(hello, 0, size))
+            const hash = this.hashWith(hello, size)
             hello.blitAt(size + 3, this.schedule.binder(hash), 0, 32)
         }
         this.say([hello])

@@ -47,8 +47,15 @@ export interface TlsConfig {
      * One record at a time is held.
      */
     recordLimit: number
+    /** Most octets of a record that we send, its content type included, where that is less. */
+    sendLimit?: number
     /** Most octets of a handshake message of the peer; 8192 unless told. */
     messageLimit?: number
+    /**
+     * Present: where a handshake record in clear is held, so that a stranger's takes no heap. It and `messageLimit` bound these records; a message
+     * that comes in several of them has 512 octets at most.
+     */
+    room?: Buffer
     /** Records sent under one key before it is updated (RFC 8446 5.5); 2^23 unless told. */
     updateAfter?: number
 }

@@ -1,5 +1,5 @@
 import { Code, fail, PlombError } from "../core/errors"
-import { cut, join, uintBE } from "../core/octets"
+import { cut, join, tidy, uintBE } from "../core/octets"
 import { platform } from "../core/platform"
 import type { Certificate } from "../core/x509"
 import { alertOf, closeNotify, refuse, userCanceled } from "./alerts"
@@ -16,6 +16,9 @@ const keyUpdate = 24
 
 /** Most records in a row that bring nothing: without content, and those that are dropped. */
 const mostIdle = 32
+
+/** Longest message in several records where there is a room for one in a record of its own. */
+const mostSplit = 512
 
 /**
  * One TLS 1.3 connection (RFC 8446), sans-I/O: octets in, octets out. Methods may let other fibers run; one fiber at a time.
@@ -45,15 +48,19 @@ export abstract class TlsConnection {
     private idle = 0
     private readonly header = Buffer.alloc(5)
     private record: Buffer | undefined
+    /** Octets of it. */
+    private recordLength = 0
     private filled = 0
     private readonly messageHeader = Buffer.alloc(4)
     private message: Buffer | undefined
     private messageFilled = 0
+    /** Octets of the message at hand: the room that it may lie in is longer. */
+    protected messageLength = 0
     private outgoing: Buffer[] = []
     private incoming: Buffer[] = []
 
     constructor(protected readonly config: TlsConfig) {
-        this.sendLimit = config.recordLimit
+        this.sendLimit = Math.min(config.recordLimit, config.sendLimit || 0x4001)
     }
 
     /** A whole handshake message, in its turn or not. */
@@ -167,6 +174,7 @@ export abstract class TlsConnection {
             let record: Buffer = Buffer.alloc(sends ? length + 1 : length)
             record.blitAt(0, octets, at, length)
             at += length
+            tidy()
             const size = sends ? length + 17 : length
             const header = Buffer.from([sends ? applicationData : type, 3, 3, size >> 8, size & 0xff])
             if (sends) {
@@ -181,14 +189,15 @@ export abstract class TlsConnection {
     /** Moves octets from `at` on into the record at hand; answers how far it came. */
     private collect(octets: Buffer, at: number): number {
         const into = this.record || this.header
-        const count = Math.min(into.length - this.filled, octets.length - at)
+        const due = this.record ? this.recordLength : 5
+        const count = Math.min(due - this.filled, octets.length - at)
         into.blitAt(this.filled, octets, at, count)
         this.filled += count
-        if (this.filled === into.length) {
+        if (this.filled === due) {
             this.filled = 0
             const record = this.record || this.newRecord()
             this.record = record
-            if (into === record || record.length === 0) {
+            if (into === record || this.recordLength === 0) {
                 this.record = undefined
                 this.takeRecord(record)
             }
@@ -204,7 +213,9 @@ export abstract class TlsConnection {
         // RFC 8449 4: the limit is for protected records alone; 16 more for the tag
         const limit = this.receives ? this.config.recordLimit + 16 : 4 + this.messageLimit()
         if (length > limit) refuse(Code.TlsOverflow, "at most " + limit + " octets")
-        return Buffer.alloc(length)
+        this.recordLength = length
+        const room = this.config.room
+        return room && !this.receives ? room : Buffer.alloc(length)
     }
 
     private messageLimit(): number {
@@ -213,8 +224,9 @@ export abstract class TlsConnection {
 
     private takeRecord(record: Buffer): void {
         platform().yieldNow()
+        tidy()
         let type = this.header[0]
-        let length = record.length
+        let length = this.recordLength
         const receives = this.receives
         const inMessage = this.messageFilled > 0
         if (type === changeCipherSpec) {
@@ -265,6 +277,16 @@ export abstract class TlsConnection {
     private takeHandshake(record: Buffer, length: number): void {
         // RFC 8446 5.1: no fragment without octets
         if (length === 0) refuse(Code.TlsUnexpected, "octets of a message")
+        // A message that is all of its record in clear stays where it is
+        if (
+            record === this.config.room &&
+            this.messageFilled === 0 &&
+            length >= 4 &&
+            uintBE(record, 1, 3) === length - 4
+        ) {
+            this.whole(record, length)
+            return
+        }
         for (let at = 0; at < length; ) {
             let message = this.message || this.messageHeader
             const count = Math.min(message.length - this.messageFilled, length - at)
@@ -275,6 +297,7 @@ export abstract class TlsConnection {
             if (!this.message) {
                 const size = uintBE(message, 1, 3)
                 if (size > this.messageLimit()) refuse(Code.TlsTooLarge, "at most " + this.messageLimit() + " octets")
+                if (this.config.room && size > mostSplit) refuse(Code.TlsTooLarge, "a record for it alone")
                 const whole = Buffer.alloc(4 + size)
                 whole.blitAt(0, message, 0, 4)
                 this.message = whole
@@ -283,14 +306,20 @@ export abstract class TlsConnection {
             }
             this.message = undefined
             this.messageFilled = 0
-            this.idle = 0
             const receives = this.receives
-            platform().yieldNow()
-            if (this.complete && message[0] === keyUpdate) this.takeKeyUpdate(message)
-            else this.take(message)
+            this.whole(message, message.length)
             // RFC 8446 5.1: no message spans a change of keys
             if (this.receives !== receives && at < length) refuse(Code.TlsUnexpected, "new keys at the end of a record")
         }
+    }
+
+    /** A message of so many octets. */
+    private whole(message: Buffer, length: number): void {
+        this.idle = 0
+        this.messageLength = length
+        platform().yieldNow()
+        if (this.complete && message[0] === keyUpdate) this.takeKeyUpdate(message)
+        else this.take(message)
     }
 
     private takeKeyUpdate(message: Buffer): void {

@@ -1,7 +1,7 @@
 import { DerReader, ecdsaFromDer } from "../core/der"
 import { ecdsaToDer } from "../core/der-write"
 import { Code } from "../core/errors"
-import { cut, numberBE, sameOctets } from "../core/octets"
+import { cut, numberBE, sameOctets, tidy } from "../core/octets"
 import { platform } from "../core/platform"
 import { type Certificate, parseCertificate } from "../core/x509"
 import { refuse } from "./alerts"
@@ -15,6 +15,9 @@ import { handshake, vector } from "./writer"
 const mostCertificates = 6
 /** Octets of one of them. */
 const longestCertificate = 2048
+
+/** Longest piece of a ClientHello in a transcript. */
+const pieceLength = 512
 
 /** What CertificateVerify signs before the transcript's hash (RFC 8446 4.4.3): 64 spaces, then who signs. */
 const spaces = hex`
@@ -67,12 +70,19 @@ export abstract class Handshake extends TlsConnection {
         return platform().sha256(this.transcript)
     }
 
-    /** The same with part of a ClientHello behind. */
-    protected hashWith(part: Buffer): Buffer {
-        this.transcript.push(part)
+    /** The same with the first `length` octets of a ClientHello behind. */
+    protected hashWith(message: Buffer, length: number): Buffer {
+        const before = this.transcript.length
+        this.keep(message, length)
         const hash = this.hash()
-        this.transcript.pop()
+        while (this.transcript.length > before) this.transcript.pop()
         return hash
+    }
+
+    /** Adds a copy of the first `length` octets of a message to the transcript, in pieces that the heap has. */
+    protected keep(message: Buffer, length: number): void {
+        for (let at = 0; at < length; at += pieceLength)
+            this.transcript.push(cut(message, at, Math.min(pieceLength, length - at)))
     }
 
     /** RFC 8446 4.4.1: in place of the first ClientHello stands its hash. */
@@ -81,6 +91,7 @@ export abstract class Handshake extends TlsConnection {
     }
 
     protected say(parts: Buffer[]): void {
+        tidy()
         for (let i = 0; i < parts.length; ++i) {
             this.transcript.push(parts[i])
             this.flight.push(parts[i])
@@ -88,8 +99,22 @@ export abstract class Handshake extends TlsConnection {
     }
 
     protected sendFlight(): void {
-        this.sendHandshake(this.flight)
+        // In pieces: one as long as the flight is not always to be had of the heap.
+        const flight = this.flight
         this.flight = []
+        let piece: Buffer[] = []
+        let length = 0
+        for (let i = 0; i < flight.length; ++i) {
+            const part = flight[i]
+            if (length > 0 && length + part.length >= this.sendLimit) {
+                this.sendHandshake(piece)
+                piece = []
+                length = 0
+            }
+            piece.push(part)
+            length += part.length
+        }
+        this.sendHandshake(piece)
     }
 
     /** The suite of this number, which must be one of ours. */

@@ -98,7 +98,7 @@ export class TlsServer extends Handshake {
             this.mayResume = hello.mayResume === 1
             const selected = hello.pskAt > 0 ? this.takePsk(message, hello.pskAt, resumable) : -1
             if (selected < 0 && hello.schemes !== 1) refuse(Code.TlsNoCommon, "ecdsa_secp256r1_sha256")
-            this.transcript.push(message)
+            this.keep(message, this.messageLength)
             this.answer(hello, share, selected)
         }
     }
@@ -106,6 +106,7 @@ export class TlsServer extends Handshake {
     private readHello(message: Buffer): Hello {
         const hello = new Hello()
         const reader = new TlsReader(message)
+        reader.end = this.messageLength
         // RFC 8446 D.5: nobody speaks SSL
         if (reader.number(2) <= 0x0300) refuse(Code.TlsVersion, "TLS 1.3")
         reader.take(32)
@@ -200,7 +201,7 @@ export class TlsServer extends Handshake {
     private askAgain(message: Buffer, hello: Hello): void {
         if (this.retried) refuse(Code.TlsIllegal, "a share of secp256r1")
         this.retried = true
-        this.transcript.push(message)
+        this.keep(message, this.messageLength)
         this.restartTranscript()
         this.sayServerHello(retryRandom, hello, hex`00330002 0017`)
         if (hello.echo.length > 0) this.sendChangeCipherSpec()
@@ -223,6 +224,7 @@ export class TlsServer extends Handshake {
     /** pre_shared_key (RFC 8446 4.2.11): the index of the session that is resumed, or -1. */
     private takePsk(message: Buffer, pskAt: number, resumable: boolean): number {
         const reader = new TlsReader(message)
+        reader.end = this.messageLength
         reader.at = pskAt
         const outer = reader.enter(2, 7)
         let selected = -1
@@ -237,7 +239,7 @@ export class TlsServer extends Handshake {
             if (session) selected = count
         }
         reader.leave(outer)
-        const hash = this.hashWith(cut(message, 0, reader.at))
+        const hash = this.hashWith(message, reader.at)
         const end = reader.enter(2, 33)
         let binder = zeros
         for (let i = 0; reader.more(); ++i) {
