@@ -61,8 +61,10 @@ function oneTimeKey(ots: number, head: Buffer, message: Buffer[], signature: Buf
     digits.blitAt(0, sha256(parts), 0, n)
     const prefix = Buffer.alloc(23)
     prefix.blitAt(0, head, 0, 20)
-    // In one piece, taken first: many small ones would leave a small heap in pieces
-    const ends = Buffer.alloc(p * n)
+    // In pieces of this many, taken first: for one a small heap has no room, and many small ones would leave it in pieces
+    const together = 8
+    const ends = [head]
+    for (let i = 0; i < p; i += together) ends.push(Buffer.alloc(Math.min(together, p - i) * n))
     const step: Buffer[] = [prefix, prefix]
     let sum = 0
     for (let i = 0; i < p; ++i) {
@@ -100,11 +102,11 @@ function oneTimeKey(ots: number, head: Buffer, message: Buffer[], signature: Buf
             if (n < 32) step[1] = cut(step[1], 0, n)
             ++j
         }
-        ends.blitAt(i * n, step[1], 0, n)
+        ends[1 + (i >> 3)].blitAt((i & (together - 1)) * n, step[1], 0, n)
     }
     head[20] = 0x80
     head[21] = 0x80
-    return cut(sha256([head, ends]), 0, n)
+    return cut(sha256(ends), 0, n)
 }
 
 /** Does the LMS signature that fills `at` to `end` hold for the key, whose set is known? RFC 8554 algorithm 6. */

@@ -12,8 +12,8 @@ const usualBaud = 2400
 const patienceMs = 300
 /** Within so many ms the next question is on the line, where there is one. */
 const questionMs = 30
-/** Failures in a row after which a meter is asked once a turn, not three times. */
-const deadAfter = 4
+/** A meter is asked so often in its turn; one that failed in its last, and so has another turn soon, once. */
+const tries = 3
 
 /** Meters of a line: who is asked, whose telegram is being stored meanwhile, who is next, -1 = nobody; what is known of the next one. */
 class Turns {
@@ -62,7 +62,7 @@ function mbusTurn(side: FieldSide, line: number, master: MbusMaster, turns: Turn
     const entry = turns.entry
     const address = addressIn(entry)
     master.patienceMs = plan.patient(meter) ? patienceMs : 0
-    master.tries = plan.failing(meter) < deadAfter ? 3 : 1
+    master.tries = plan.failing(meter) > 0 ? 1 : tries
     let held: Buffer | undefined
     const code = codeOf(() => {
         let primary = entry[0]

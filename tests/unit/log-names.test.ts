@@ -1,5 +1,7 @@
 import { expect, test } from "vitest"
+import { Event } from "../../firmware/core/logbook.ts"
 import { reasonOf } from "../../tools/tls/reason.ts"
+import { events } from "../../tools/verify/logbook-words.ts"
 import { withNames } from "../../tools/vm/codes.ts"
 
 test("an error code in a board's log gets its name, whatever else has four digits stays", () => {
@@ -17,4 +19,9 @@ test("a refused TLS connection is told in words: the peer's alert, our own reaso
         "peer did not return a certificate",
     )
     expect(reasonOf(error("read ECONNRESET\n"))).toBe("read ECONNRESET")
+})
+
+test("every event that a logbook can hold is told in words", () => {
+    const numbers = Object.values(Event).filter(each => typeof each === "number")
+    expect(numbers.filter(number => events[number] === undefined)).toEqual([])
 })

@@ -106,10 +106,11 @@ export class MbusLine {
     damage?: MbusDamage
     /** The converter's supply is shorted: the master reads a break. */
     shorted = false
-    /** Requests and answers, in octets, and the time slaves took to answer: what the line needs at least. */
+    /** Requests and answers, in octets, the time slaves took to answer, and requests that nobody answered: what the line needs at least. */
     requestOctets = 0
     answerOctets = 0
     reactionMs = 0
+    unanswered = 0
     /** Answers spoilt. */
     spoilt = 0
     private held: number[] = []
@@ -148,14 +149,16 @@ export class MbusLine {
         const sum = frame.subarray(start === 0x10 ? 1 : 4, whole - 2).reduce((total, octet) => total + octet, 0) & 0xff
         const doubled = start === 0x10 || (frame[2] === length && frame[3] === 0x68)
         if (!doubled || frame[whole - 2] !== sum || frame[whole - 1] !== 0x16) return
-        if (this.damage && this.damage.chance() < (this.damage.requests ?? 0)) return
-        for (const slave of this.slaves) this.reply(slave, frame, atMs)
+        const lost = this.damage !== undefined && this.damage.chance() < (this.damage.requests ?? 0)
+        const answered = this.slaves.filter(slave => !lost && this.reply(slave, frame, atMs)).length
+        if (answered === 0) ++this.unanswered
     }
 
-    private reply(slave: MbusSlave, request: Uint8Array, atMs: number): void {
-        if (atMs < slave.busyMs) return
+    /** Has a slave answer; does it? */
+    private reply(slave: MbusSlave, request: Uint8Array, atMs: number): boolean {
+        if (atMs < slave.busyMs) return false
         let answer = slave.answer(request)
-        if (!answer || this.shorted) return
+        if (!answer || this.shorted) return false
         const delay = (slave.options.delayBits ?? 40) * this.bitMs + slave.delayMs
         this.reactionMs += delay
         this.answerOctets += answer.length
@@ -176,11 +179,16 @@ export class MbusLine {
         }
         sender.untilMs = Math.max(sender.untilMs, from) + answer.length * 11 * this.bitMs
         sender.tap.send(answer, from)
+        return true
     }
 
-    /** Line time at least needed for what was sent, in ms: the octets, repeats counted, and the slaves' own delays. */
+    /**
+     * Line time at least needed for what was sent, in ms: the octets, repeats counted, the slaves' own delays, and the 330 bit times and 50 ms
+     * (EN 13757-2) for which an answer that does not come is waited for.
+     */
     leastMs(): number {
-        return (this.requestOctets + this.answerOctets) * 11 * this.bitMs + this.reactionMs
+        const octets = this.requestOctets + this.answerOctets
+        return octets * 11 * this.bitMs + this.reactionMs + this.unanswered * (330 * this.bitMs + 50)
     }
 }
 

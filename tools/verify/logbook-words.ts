@@ -3,7 +3,7 @@ import type { LogEntry } from "./logbook-file.ts"
 import { roleName } from "./role.ts"
 
 /** What entries tell, by the number of the event. */
-const events: Record<number, string> = {
+export const events: Record<number, string> = {
     1: "time set",
     2: "parameters set",
     3: "calibrated",
@@ -24,6 +24,8 @@ const events: Record<number, string> = {
     18: "symmetric keys set",
     19: "addresses set",
     20: "certificate taken",
+    21: "software confirmed",
+    22: "software announced",
     23: "meters of the field buses set",
     24: "telegrams of a meter refused",
 }
