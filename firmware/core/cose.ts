@@ -1,7 +1,7 @@
 import { CborReader, cborHead, checkCbor, Major } from "./cbor"
 import { Code, fail } from "./errors"
-import { verifyHss } from "./lms"
-import { cut, sameOctets } from "./octets"
+import { verifyHssIn } from "./lms"
+import { cut, type OctetSource, sameOctets, sourceOf } from "./octets"
 import { platform } from "./platform"
 
 /** COSE algorithms (RFC 9053 2.1, RFC 8778 5): `key` is X|Y 64 octets for ES256, an HSS public key for HSS/LMS. */
@@ -34,6 +34,12 @@ export interface CoseVerdict {
     payloadAt: number
     payloadLength: number
     signers: CoseSigner[]
+}
+
+/** A signature that lies apart from its message, where a heap has no room for it. */
+export interface SignatureApart {
+    octets: OctetSource
+    length: number
 }
 
 /** Most signatures of a message. */
@@ -94,12 +100,13 @@ function pushOctets(structure: Buffer[], parts: Buffer[]): void {
     for (let i = 0; i < parts.length; ++i) structure.push(parts[i])
 }
 
-function holds(key: CoseKey, structure: Buffer[], message: Buffer, from: number, end: number): boolean {
-    if (key.algorithm === CoseAlgorithm.HssLms) return verifyHss(key.key, structure, message, from, end)
+function holds(key: CoseKey, structure: Buffer[], signature: SignatureApart): boolean {
+    if (key.algorithm === CoseAlgorithm.HssLms)
+        return verifyHssIn(key.key, structure, signature.octets, signature.length)
     return (
         key.algorithm === CoseAlgorithm.Es256 &&
-        end - from === 64 &&
-        platform().verifyP256(key.key, platform().sha256(structure), cut(message, from, 64))
+        signature.length === 64 &&
+        platform().verifyP256(key.key, platform().sha256(structure), signature.octets(0, 64))
     )
 }
 
@@ -109,8 +116,15 @@ function holds(key: CoseKey, structure: Buffer[], message: Buffer, from: number,
  * the message does not carry it. Whose signatures must be there is the caller's to judge: a message that is well
  * formed is no error, whatever its signatures. Throws for octets that are none or are not deterministic CBOR, for
  * critical parameters other than alg, for alg or crit outside the protected header, and `LmsKey` for a bad key.
+ * `apart`: the last signature, where its place in the message has other octets.
  */
-export function verifyCose(message: Buffer, keys: CoseKey[], external: Buffer, detached?: Buffer[]): CoseVerdict {
+export function verifyCose(
+    message: Buffer,
+    keys: CoseKey[],
+    external: Buffer,
+    detached?: Buffer[],
+    apart?: SignatureApart,
+): CoseVerdict {
     checkCbor(message, 0, message.length)
     const reader = new CborReader(message, 0, message.length)
     const tag = message[0] >> 5 === Major.Tag ? reader.read(Major.Tag) : 0
@@ -138,12 +152,14 @@ export function verifyCose(message: Buffer, keys: CoseKey[], external: Buffer, d
         pushOctets(structure, [external])
         pushOctets(structure, payload)
         reader.read(Major.Octets)
+        const within = { octets: sourceOf(message, reader.start), length: reader.stop - reader.start }
+        const signature = apart && i === count - 1 ? apart : within
         const signer: CoseSigner = { algorithm: layer.algorithm, kid: layer.kid, key: -1, known: false }
         for (let j = 0; j < keys.length && signer.key < 0; ++j)
             if (keys[j].algorithm === layer.algorithm && sameOctets(keys[j].kid, layer.kid)) {
                 platform().yieldNow()
                 signer.known = true
-                if (holds(keys[j], structure, message, reader.start, reader.stop)) signer.key = j
+                if (holds(keys[j], structure, signature)) signer.key = j
             }
         signers.push(signer)
     }

@@ -1,5 +1,5 @@
 import { Code, fail } from "./errors"
-import { cut, sameOctets, uintBE } from "./octets"
+import { cut, type OctetSource, sameOctets, sourceOf, uintBE } from "./octets"
 import { platform } from "./platform"
 
 /*
@@ -21,11 +21,15 @@ function chainCount(ots: number): number {
     return ((hashOctets[ots] * 8) >> ((ots - 1) & 3)) + checksumDigits[ots]
 }
 
-/** Height of the tree of an LMS public key of at least 8 octets at the offset; 0 for a set that is not known. */
-function treeHeight(key: Buffer, at: number): number {
-    const ots = uintBE(key, at + 4, 4)
-    const index = uintBE(key, at, 4) - (ots > 4 ? 9 : 4)
+/** Height of the tree of an LMS public key of at least 8 octets; 0 for a set that is not known. */
+function treeHeight(key: Buffer): number {
+    const ots = uintBE(key, 4, 4)
+    const index = uintBE(key, 0, 4) - (ots > 4 ? 9 : 4)
     return ots < 1 || ots > 8 || index < 1 || index > 5 ? 0 : 5 * index
+}
+
+function numberAt(octets: OctetSource, at: number): number {
+    return uintBE(octets(at, 4), 0, 4)
 }
 
 /** Sets node number and domain in `I | u32 | u16` of a hash input. */
@@ -42,7 +46,7 @@ function setHead(head: Buffer, number: number, domain: number): void {
  * Kc of RFC 8554 algorithm 4b from an LM-OTS signature that lies at `at` whole and is of type `ots`.
  * `head`: 22 octets that begin with I | q.
  */
-function oneTimeKey(ots: number, head: Buffer, message: Buffer[], signature: Buffer, at: number): Buffer {
+function oneTimeKey(ots: number, head: Buffer, message: Buffer[], signature: OctetSource, at: number): Buffer {
     // One look-up for thousands of calls; no platform's hash needs its object
     const sha256 = platform().sha256
     const chain = platform().hashChain
@@ -55,16 +59,17 @@ function oneTimeKey(ots: number, head: Buffer, message: Buffer[], signature: Buf
     const checksumAt = p - checksumDigits[ots]
     head[20] = 0x81
     head[21] = 0x81
-    const parts = [head, cut(signature, at + 4, n)]
+    const parts = [head, signature(at + 4, n)]
     for (let i = 0; i < message.length; ++i) parts.push(message[i])
     const digits = Buffer.alloc(n + 2)
     digits.blitAt(0, sha256(parts), 0, n)
     const prefix = Buffer.alloc(23)
     prefix.blitAt(0, head, 0, 20)
-    // In pieces of this many, taken first: for one a small heap has no room, and many small ones would leave it in pieces
+    // Beginnings and ends in pieces of this many; the ends taken first: for one a small heap has no room, and many small ones would leave it in pieces
     const together = 8
     const ends = [head]
     for (let i = 0; i < p; i += together) ends.push(Buffer.alloc(Math.min(together, p - i) * n))
+    let begins = head
     const step: Buffer[] = [prefix, prefix]
     let sum = 0
     for (let i = 0; i < p; ++i) {
@@ -78,9 +83,10 @@ function oneTimeKey(ots: number, head: Buffer, message: Buffer[], signature: Buf
         const bit = i * width
         let j = (digits[bit >> 3] >> (8 - width - (bit & 7))) & most
         sum += most - j
-        at += n
+        const place = (i & (together - 1)) * n
+        if (place === 0) begins = signature(at + 4 + (i + 1) * n, ends[1 + (i >> 3)].length)
         step[1] = Buffer.alloc(n)
-        step[1].blitAt(0, signature, at + 4, n)
+        step[1].blitAt(0, begins, place, n)
         prefix[20] = i >> 8
         prefix[21] = i & 0xff
         if (chain) {
@@ -102,7 +108,7 @@ function oneTimeKey(ots: number, head: Buffer, message: Buffer[], signature: Buf
             if (n < 32) step[1] = cut(step[1], 0, n)
             ++j
         }
-        ends[1 + (i >> 3)].blitAt((i & (together - 1)) * n, step[1], 0, n)
+        ends[1 + (i >> 3)].blitAt(place, step[1], 0, n)
     }
     head[20] = 0x80
     head[21] = 0x80
@@ -110,17 +116,17 @@ function oneTimeKey(ots: number, head: Buffer, message: Buffer[], signature: Buf
 }
 
 /** Does the LMS signature that fills `at` to `end` hold for the key, whose set is known? RFC 8554 algorithm 6. */
-function verifyTree(key: Buffer, message: Buffer[], signature: Buffer, at: number, end: number): boolean {
+function verifyTree(key: Buffer, message: Buffer[], signature: OctetSource, at: number, end: number): boolean {
     const ots = uintBE(key, 4, 4)
     const n = hashOctets[ots]
-    const height = treeHeight(key, 0)
+    const height = treeHeight(key)
     let path = at + treeAt(ots)
     if (end - path !== 4 + n * height) return false
-    let number = uintBE(signature, at, 4)
+    let number = numberAt(signature, at)
     if (
         number >> height !== 0 ||
-        uintBE(signature, at + 4, 4) !== ots ||
-        uintBE(signature, path, 4) !== uintBE(key, 0, 4)
+        numberAt(signature, at + 4) !== ots ||
+        numberAt(signature, path) !== uintBE(key, 0, 4)
     )
         return false
     const head = Buffer.alloc(22)
@@ -132,7 +138,7 @@ function verifyTree(key: Buffer, message: Buffer[], signature: Buffer, at: numbe
     node = cut(platform().sha256([head, node]), 0, n)
     path += 4
     while (number > 1) {
-        const sibling = cut(signature, path, n)
+        const sibling = signature(path, n)
         const parts = number & 1 ? [head, sibling, node] : [head, node, sibling]
         number >>= 1
         setHead(head, number, 0x83)
@@ -144,7 +150,7 @@ function verifyTree(key: Buffer, message: Buffer[], signature: Buffer, at: numbe
 
 /** Throws `LmsKey` unless the octets are an LMS public key of a known set: keys come from a trusted place. */
 function checkKey(key: Buffer): void {
-    if (key.length < 8 || treeHeight(key, 0) === 0 || key.length !== 24 + hashOctets[key[7]])
+    if (key.length < 8 || treeHeight(key) === 0 || key.length !== 24 + hashOctets[key[7]])
         fail(Code.LmsKey, 0, "an LMS public key with SHA-256", "another")
 }
 
@@ -154,32 +160,38 @@ function checkKey(key: Buffer): void {
  */
 export function verifyLms(publicKey: Buffer, message: Buffer[], signature: Buffer): boolean {
     checkKey(publicKey)
-    return verifyTree(publicKey, message, signature, 0, signature.length)
+    return verifyTree(publicKey, message, sourceOf(signature), 0, signature.length)
 }
 
 /**
- * HSS (RFC 8554 clause 6) of one or two levels, the message in parts; the signature may lie inside others octets, `from` to `end`. False for any signature that does not hold;
+ * HSS (RFC 8554 clause 6) of one or two levels, the message in parts. False for any signature that does not hold;
  * throws `LmsKey` for a key that is none or has more levels. Yields at least every 40,000 steps.
  */
-export function verifyHss(publicKey: Buffer, message: Buffer[], signature: Buffer, from = 0, end = -1): boolean {
-    const stop = end < 0 ? signature.length : end
+export function verifyHss(publicKey: Buffer, message: Buffer[], signature: Buffer): boolean {
+    return verifyHssIn(publicKey, message, sourceOf(signature), signature.length)
+}
+
+/** As `verifyHss`, with the signature's `length` octets taken from where they lie, 256 at a time. */
+export function verifyHssIn(publicKey: Buffer, message: Buffer[], signature: OctetSource, length: number): boolean {
     const levels = publicKey.length < 4 ? 0 : uintBE(publicKey, 0, 4)
     if (levels < 1 || levels > 2) fail(Code.LmsKey, 0, "1 or 2 levels", "another number")
     let key = cut(publicKey, 4, publicKey.length - 4)
     checkKey(key)
-    if (stop - from < 4 || uintBE(signature, from, 4) !== levels - 1) return false
-    let at = from + 4
+    if (length < 4 || numberAt(signature, 0) !== levels - 1) return false
+    let at = 4
     if (levels === 2) {
-        at += treeAt(key[7]) + 4 + hashOctets[key[7]] * treeHeight(key, 0)
-        if (at + 8 > stop || treeHeight(signature, at) === 0) return false
-        const length = 24 + hashOctets[signature[at + 7]]
-        if (at + length > stop) return false
-        const second = cut(signature, at, length)
-        if (!verifyTree(key, [second], signature, from + 4, at)) return false
+        at += treeAt(key[7]) + 4 + hashOctets[key[7]] * treeHeight(key)
+        if (at + 8 > length) return false
+        const types = signature(at, 8)
+        if (treeHeight(types) === 0) return false
+        const keyLength = 24 + hashOctets[types[7]]
+        if (at + keyLength > length) return false
+        const second = signature(at, keyLength)
+        if (!verifyTree(key, [second], signature, 4, at)) return false
         key = second
-        at += length
+        at += keyLength
     }
-    return verifyTree(key, message, signature, at, stop)
+    return verifyTree(key, message, signature, at, length)
 }
 
 /**
@@ -194,5 +206,5 @@ export function verifyLmots(publicKey: Buffer, message: Buffer[], signature: Buf
     if (signature.length !== 4 + n * (1 + chainCount(ots)) || uintBE(signature, 0, 4) !== ots) return false
     const head = Buffer.alloc(22)
     head.blitAt(0, publicKey, 4, 20)
-    return sameOctets(oneTimeKey(ots, head, message, signature, 0), cut(publicKey, 24, n))
+    return sameOctets(oneTimeKey(ots, head, message, sourceOf(signature), 0), cut(publicKey, 24, n))
 }

@@ -14,6 +14,14 @@ export function cut(source: Buffer, offset: number, length: number): Buffer {
     return copy
 }
 
+/** `length` octets from an octet on of something that may lie outside the heap; throws `OutOfRange` beyond its end. */
+export type OctetSource = (from: number, length: number) => Buffer
+
+/** What lies in a buffer from `start` on, as a source. */
+export function sourceOf(octets: Buffer, start = 0): OctetSource {
+    return (from, length) => cut(octets, start + from, length)
+}
+
 /** One buffer of all `parts` in order. */
 export function join(parts: Buffer[]): Buffer {
     let length = 0

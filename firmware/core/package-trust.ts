@@ -3,8 +3,8 @@ import { CoseAlgorithm, type CoseKey } from "./cose"
 import type { Crl } from "./crl"
 import { DerReader } from "./der"
 import { Code, fail } from "./errors"
-import { cut, sameOctets } from "./octets"
-import { checkSigners, type Manifest, type PackageParts, PackageSigner, type PackageSource } from "./package"
+import { cut, type OctetSource, sameOctets } from "./octets"
+import { checkSigners, type Manifest, type PackageParts, PackageSigner } from "./package"
 import { platform } from "./platform"
 import { type Certificate, digitalSignature, parseCertificate } from "./x509"
 import { hasRole, Role } from "./x509-role"
@@ -25,7 +25,7 @@ export interface PackageTrust {
  * Proves a package: the manufacturer's two signatures, the institute's two where it is metrological, and the image's
  * hash. Throws what `packageKeys`, `checkSigners` and `checkImageHash` do.
  */
-export function verifyPackage(source: PackageSource, parts: PackageParts, trust: PackageTrust): void {
+export function verifyPackage(source: OctetSource, parts: PackageParts, trust: PackageTrust): void {
     checkSigners(source, parts, packageKeys(parts.certificates, parts.manifest.metrological, trust))
     checkImageHash(source(parts.imageAt, parts.manifest.size), parts.manifest)
 }

@@ -1,7 +1,7 @@
-import { CborReader, Major } from "./cbor"
-import { type CoseKey, verifyCose } from "./cose"
+import { CborReader, cborHead, Major } from "./cbor"
+import { type CoseKey, type SignatureApart, verifyCose } from "./cose"
 import { Code, fail } from "./errors"
-import { cut, join, sameOctets } from "./octets"
+import { cut, join, type OctetSource, sameOctets } from "./octets"
 
 /*
  * A software package: `[COSE_Sign of the manifest, [certificate, …], image]` in deterministic CBOR. The manifest names
@@ -49,15 +49,12 @@ export interface Manifest {
     sha256: Buffer
 }
 
-/** `length` octets of a package from an octet on; both lie inside of it. */
-export type PackageSource = (from: number, length: number) => Buffer
-
 /** A package taken apart; nothing is proved yet. */
 export interface PackageParts {
     manifest: Manifest
     /** The COSE_Sign up to its list of signatures. */
     body: Buffer
-    /** Where in the package each signature begins, and where the last one ends. */
+    /** Where in the package each signature begins, its octets begin and end: three numbers each. */
     signaturesAt: number[]
     /** DER. */
     certificates: Buffer[]
@@ -67,11 +64,10 @@ export interface PackageParts {
 
 const mostCertificates = 4
 const mostSignatures = 8
-/** Octets of a certificate; of a signature's or the message's unprotected header; of all that each signature is of; of what is taken at a time. */
+/** Octets of a certificate; of a signature's or the message's unprotected header; of all that each signature is of. */
 const longestCertificate = 1024
 const longestHeader = 128
 const longestBody = 1024
-const pieceSize = 512
 /** Octets of the longest head of an item. */
 const headSize = 9
 
@@ -82,7 +78,7 @@ class Walk {
     start = 0
 
     constructor(
-        private readonly source: PackageSource,
+        private readonly source: OctetSource,
         private readonly length: number,
     ) {}
 
@@ -126,7 +122,7 @@ class Walk {
 }
 
 /** Takes a package of `length` octets apart. Throws 211x (not CBOR), `PackageForm`. */
-export function readPackage(source: PackageSource, length: number): PackageParts {
+export function readPackage(source: OctetSource, length: number): PackageParts {
     const walk = new Walk(source, length)
     if (walk.read(Major.List) !== 3) fail(Code.PackageForm, 0, "3 items", "another number")
     const signAt = walk.at
@@ -140,12 +136,14 @@ export function readPackage(source: PackageSource, length: number): PackageParts
     const signatures = walk.read(Major.List)
     if (signatures < 1 || signatures > mostSignatures)
         fail(Code.PackageForm, walk.at, "1 to " + mostSignatures + " signatures", "" + signatures)
-    const signaturesAt = [walk.at]
+    const signaturesAt: number[] = []
     for (let i = 0; i < signatures; ++i) {
+        signaturesAt.push(walk.at)
         if (walk.read(Major.List) !== 3) fail(Code.PackageForm, walk.at, "a signature", "another")
-        walk.read(Major.Octets)
+        if (walk.read(Major.Octets) > longestHeader) fail(Code.PackageForm, walk.start, "a shorter header", "longer")
         walk.header()
         walk.read(Major.Octets)
+        signaturesAt.push(walk.start)
         signaturesAt.push(walk.at)
     }
     const count = walk.read(Major.List)
@@ -224,9 +222,9 @@ export enum PackageSigner {
 
 /**
  * Proves what a package is signed by: each of `keys` (in the order of `PackageSigner`) must have a signature that holds. Each signature is
- * looked at as a message of its own, with the body of all. Throws 211x and 251x (no COSE_Sign), `PackageSigner` (a signature is missing), `PackageSignature` (one does not hold).
+ * looked at as a message of its own, with the body of all, and its octets are read as they are needed: no heap has room for a whole one. Throws 211x and 251x (no COSE_Sign), `PackageSigner` (a signature is missing), `PackageSignature` (one does not hold).
  */
-export function checkSigners(source: PackageSource, parts: PackageParts, keys: CoseKey[]): void {
+export function checkSigners(source: OctetSource, parts: PackageParts, keys: CoseKey[]): void {
     // Of each key: a signature names it, and holds
     const known: boolean[] = []
     const holds: boolean[] = []
@@ -234,17 +232,14 @@ export function checkSigners(source: PackageSource, parts: PackageParts, keys: C
         known.push(false)
         holds.push(false)
     }
-    const head = join([parts.body, hex`81`])
     const places = parts.signaturesAt
-    for (let k = 0; k + 1 < places.length; ++k) {
-        const length = places[k + 1] - places[k]
-        const message = Buffer.alloc(head.length + length)
-        message.blitAt(0, head, 0, head.length)
-        for (let at = 0; at < length; at += pieceSize) {
-            const size = Math.min(pieceSize, length - at)
-            message.blitAt(head.length + at, source(places[k] + at, size), 0, size)
-        }
-        const signer = verifyCose(message, keys, Buffer.alloc(0)).signers[0]
+    for (let k = 0; k < places.length; k += 3) {
+        const at = places[k + 1]
+        const length = places[k + 2] - at
+        // List of one, the signature's headers, and an empty string in the place of its octets.
+        const headers = source(places[k], at - cborHead(Major.Octets, length).length - places[k])
+        const message = join([parts.body, hex`81`, headers, hex`40`])
+        const signer = verifyCose(message, keys, Buffer.alloc(0), undefined, signatureAt(source, at, length)).signers[0]
         for (let i = 0; i < keys.length; ++i) {
             if (signer.key === i) holds[i] = true
             if (signer.algorithm === keys[i].algorithm && sameOctets(signer.kid, keys[i].kid)) known[i] = true
@@ -254,4 +249,8 @@ export function checkSigners(source: PackageSource, parts: PackageParts, keys: C
         if (!known[i]) fail(Code.PackageSigner, i, "a signature of signer " + i, "none")
         if (!holds[i]) fail(Code.PackageSignature, i, "the signature of signer " + i, "another")
     }
+}
+
+function signatureAt(source: OctetSource, at: number, length: number): SignatureApart {
+    return { octets: (from, size) => source(at + from, size), length: length }
 }

@@ -2,8 +2,8 @@ import type { BuiltIn } from "../../hal/machine"
 import { Code, fail, PlombError } from "../core/errors"
 import { Floor } from "../core/floor"
 import { Event } from "../core/logbook"
-import { cut, join, numberBE, sameOctets } from "../core/octets"
-import type { Manifest, PackageSource } from "../core/package"
+import { cut, join, numberBE, type OctetSource, sameOctets } from "../core/octets"
+import type { Manifest } from "../core/package"
 import { type PackageTrust, packageKeys } from "../core/package-trust"
 import { SlotState, Slots } from "../core/slots"
 import { childName, octetsLeaf } from "../core/sml-parameter"
@@ -354,7 +354,7 @@ export class Software implements RuleKeeper {
         }
     }
 
-    private source(slot: number): PackageSource {
+    private source(slot: number): OctetSource {
         const slots = this.slots
         return (from, length) => slots.read(slot, from, length)
     }

@@ -1,6 +1,6 @@
 import { fail } from "../core/errors"
-import { cut } from "../core/octets"
-import type { Manifest, PackageSource } from "../core/package"
+import { cut, type OctetSource } from "../core/octets"
+import type { Manifest } from "../core/package"
 import { checkImageHash, type PackageTrust, packageKeys } from "../core/package-trust"
 import { platform } from "../core/platform"
 import { checkImage } from "./image"
@@ -28,7 +28,7 @@ export interface Loaded {
  */
 export function provePackage(
     check: { image: Buffer; called: Buffer },
-    source: PackageSource,
+    source: OctetSource,
     length: number,
     trust: () => PackageTrust,
 ): Proved {
@@ -73,7 +73,7 @@ function hashChain(prefix: Buffer, value: Buffer, to: number): Buffer {
 }
 
 /** The image of a package of `length` octets. Throws what `checkImageHash` and `checkImage` do. */
-export function loadImage(source: PackageSource, length: number, manifest: Manifest): Loaded {
+export function loadImage(source: OctetSource, length: number, manifest: Manifest): Loaded {
     const image = source(length - manifest.size, manifest.size)
     checkImageHash(image, manifest)
     return { image: image, called: checkImage(image) }

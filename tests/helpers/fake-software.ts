@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto"
 import { Code, fail, PlombError } from "../../firmware/core/errors"
-import { type Manifest, type PackageSource, readPackage } from "../../firmware/core/package"
+import type { OctetSource } from "../../firmware/core/octets"
+import { type Manifest, readPackage } from "../../firmware/core/package"
 import { verifyPackage } from "../../firmware/core/package-trust"
 import { SlotState, Slots } from "../../firmware/core/slots"
 import * as paths from "../../firmware/core/sml-parameter"
@@ -92,7 +93,7 @@ export class FakeSoftware {
         }
     }
 
-    private source(slot: number): PackageSource {
+    private source(slot: number): OctetSource {
         return (from, length) => this.slots.read(slot, from, length)
     }
 

@@ -3,12 +3,12 @@ import { existsSync } from "node:fs"
 import { join } from "node:path"
 import { type Crl, parseCrl, revokedAt } from "../../firmware/core/crl.ts"
 import { PlombError } from "../../firmware/core/errors.ts"
+import { sourceOf } from "../../firmware/core/octets.ts"
 import { PackageSigner, readPackage } from "../../firmware/core/package.ts"
 import { hssKeyId, hssKeyOf, verifyPackage } from "../../firmware/core/package-trust.ts"
 import { type Certificate, parseCertificate } from "../../firmware/core/x509.ts"
 import { PkiError, readText } from "../pki/files.ts"
 import { readPem } from "../pki/pem.ts"
-import { sourceOf } from "./package.ts"
 
 /** Whom a package is judged by: what a device holds since production, and the lists at hand. */
 export interface Anchors {

@@ -1,7 +1,7 @@
 import { createHash, type KeyObject, sign as signWithKey } from "node:crypto"
 import { Decoder, Tag } from "cbor-x"
-import { cut } from "../../firmware/core/octets.ts"
-import { type Manifest, type PackageSource, readManifest, readPackage } from "../../firmware/core/package.ts"
+import { sourceOf } from "../../firmware/core/octets.ts"
+import { type Manifest, readManifest, readPackage } from "../../firmware/core/package.ts"
 import { PkiError } from "../pki/files.ts"
 import { cbor, type Stated, writeManifest } from "./manifest.ts"
 
@@ -94,9 +94,4 @@ export class Package {
     private structure(header: Uint8Array): Buffer {
         return cbor(["Signature", new Uint8Array(0), header, new Uint8Array(0), this.manifestOctets])
     }
-}
-
-/** A file as a device reads what lies in a slot. */
-export function sourceOf(octets: Buffer): PackageSource {
-    return (from, length) => cut(octets, from, length)
 }
