@@ -62,6 +62,8 @@ export interface PackageParts {
     imageAt: number
 }
 
+/** Octets of an image: a device runs it out of one piece of its heap, beside the one that runs. */
+export const longestImage = 4096
 const mostCertificates = 4
 const mostSignatures = 8
 /** Octets of a certificate; of a signature's or the message's unprotected header; of all that each signature is of. */
@@ -152,6 +154,8 @@ export function readPackage(source: OctetSource, length: number): PackageParts {
     for (let i = 0; i < count; ++i) certificates.push(walk.content(longestCertificate))
     const size = walk.read(Major.Octets)
     if (walk.at !== length) fail(Code.CborTrailing, walk.at, "the end", "more")
+    if (size > longestImage)
+        fail(Code.PackageForm, walk.start, "an image of at most " + longestImage + " octets", "" + size)
     if (manifest.size !== size) fail(Code.PackageForm, walk.start, manifest.size + " octets", "" + size)
     return {
         manifest: manifest,

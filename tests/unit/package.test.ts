@@ -6,10 +6,10 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest"
 import "../../tools/node/platform.ts"
 import { Code, PlombError } from "../../firmware/core/errors"
 import { sourceOf } from "../../firmware/core/octets"
-import { readPackage } from "../../firmware/core/package"
+import { longestImage, readPackage } from "../../firmware/core/package"
 import { run } from "../../tools/package/command.ts"
 import { anchorsOf, judgePackage } from "../../tools/package/judge.ts"
-import { versionNumber, versionText } from "../../tools/package/manifest.ts"
+import { versionNumber, versionText, writeManifest } from "../../tools/package/manifest.ts"
 import { Package } from "../../tools/package/package.ts"
 import { readCertificates } from "../../tools/pki/certificates.ts"
 import { HssKey, readParameters } from "../../tools/pki/hss.ts"
@@ -123,6 +123,18 @@ describe("a software package", () => {
         const octets = await signed()
         octets[octets.length - 1] ^= 1
         expect(refusal(octets).why).toContain(`E${Code.PackageHash}`)
+    })
+
+    it("with an image that a device's heap has no room for is refused, by the tools and by the device", async () => {
+        const most = Buffer.alloc(longestImage, 1)
+        let largest = Package.create(stated, most)
+        for (const step of steps) largest = await sign(largest, step)
+        expect(judge(largest.octets()).accepted).toBe(true)
+        const image = Buffer.alloc(longestImage + 1, 1)
+        expect(() => Package.create(stated, image)).toThrow("4097 octets: a device takes 4096 at most")
+        let made = new Package(writeManifest(stated, image), [], [], image)
+        for (const step of steps) made = await sign(made, step)
+        expect(refusal(made.octets()).why).toContain(`E${Code.PackageForm}`)
     })
 
     it("changed in any one bit is refused or still the same package", async () => {

@@ -1,7 +1,7 @@
 import { createHash, type KeyObject, sign as signWithKey } from "node:crypto"
 import { Decoder, Tag } from "cbor-x"
 import { sourceOf } from "../../firmware/core/octets.ts"
-import { type Manifest, readManifest, readPackage } from "../../firmware/core/package.ts"
+import { longestImage, type Manifest, readManifest, readPackage } from "../../firmware/core/package.ts"
 import { PkiError } from "../pki/files.ts"
 import { cbor, type Stated, writeManifest } from "./manifest.ts"
 
@@ -16,15 +16,17 @@ type Signature = [Uint8Array, Map<number, Uint8Array>, Uint8Array]
 
 /** A package in the making: nothing but its manifest and image at first, then signature by signature. */
 export class Package {
-    private constructor(
+    constructor(
         readonly manifestOctets: Uint8Array,
         readonly signatures: Signature[],
         readonly certificates: Uint8Array[],
         readonly image: Uint8Array,
     ) {}
 
-    /** An unsigned one. */
+    /** An unsigned one. Throws `PkiError` for an image that no device has room for. */
     static create(stated: Stated, image: Uint8Array): Package {
+        if (image.length > longestImage)
+            throw new PkiError(`the image has ${image.length} octets: a device takes ${longestImage} at most`)
         return new Package(writeManifest(stated, image), [], [], image)
     }
 

@@ -1,6 +1,6 @@
 import type { Manifest } from "../../../firmware/core/package.ts"
-import { PackageSigner } from "../../../firmware/core/package.ts"
-import { versionNumber } from "../../package/manifest.ts"
+import { longestImage, PackageSigner } from "../../../firmware/core/package.ts"
+import { type Stated, versionNumber, writeManifest } from "../../package/manifest.ts"
 import { Package } from "../../package/package.ts"
 import { approve, countersign, submit } from "../../package/steps.ts"
 
@@ -13,21 +13,28 @@ export type Said = Partial<Omit<Manifest, "size" | "sha256" | "version" | "floor
 
 /** The manufacturer's submission. */
 export function submission(hardware: string, image: Buffer, said: Said = {}): Package {
+    return submit(statement(hardware, said), image)
+}
+
+/** What the tools do not make: an image that a device has no room for. */
+export function oversized(hardware: string): Package {
+    const image = Buffer.alloc(longestImage + 1)
+    return new Package(writeManifest(statement(hardware, {}), image), [], [], image)
+}
+
+function statement(hardware: string, said: Said): Stated {
     const { version = "3.0.0", floor = "0.0.0", runtime = "2.16.0", ...rest } = said
-    return submit(
-        {
-            component: "meter",
-            metrological: true,
-            name: "metrology",
-            hardware,
-            approval: "DE-26-M-PTB-0001",
-            ...rest,
-            version: versionNumber(version),
-            floor: versionNumber(floor),
-            runtime: versionNumber(runtime),
-        },
-        image,
-    )
+    return {
+        component: "meter",
+        metrological: true,
+        name: "metrology",
+        hardware,
+        approval: "DE-26-M-PTB-0001",
+        ...rest,
+        version: versionNumber(version),
+        floor: versionNumber(floor),
+        runtime: versionNumber(runtime),
+    }
 }
 
 /** The same with all its signatures, by the parties of `pki`. */

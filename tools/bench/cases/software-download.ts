@@ -17,7 +17,7 @@ import { hss } from "./ground.ts"
 import { Installer } from "./installer.ts"
 import { nextVersion, testModule } from "./modules.ts"
 import { onGround, type Where } from "./on-ground.ts"
-import { altered, type Flaw, signed, spoilt, submission } from "./packages.ts"
+import { altered, type Flaw, oversized, signed, spoilt, submission } from "./packages.ts"
 import { evidenceOf, verdictOf } from "./proof.ts"
 import { get, set } from "./requests.ts"
 import type { Story } from "./story.ts"
@@ -196,6 +196,8 @@ async function refusedPackages(installer: Installer): Promise<Refused[]> {
     await attempt("older, above the floor", (await make({ version: "1.5.0" })).octets(), Code.SoftwareVersion)
     await attempt("older, below the floor", (await make({ version: "0.9.0" })).octets(), Code.SoftwareVersion)
     const sound = await make()
+    const large = await signed(pki, oversized(hardware))
+    await attempt("an image larger than there is room for", large.octets(), Code.PackageForm)
     await attempt("another image than was signed", altered(sound), Code.PackageHash)
     const foreign = await foreignPackage(hardware, small, company.now())
     for (const [signer, name] of signers)
