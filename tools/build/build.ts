@@ -72,6 +72,8 @@ export async function buildVariant(variant: Variant, root = checkout): Promise<B
         change: withoutTexts,
         changeName: "without texts",
         distinct: true,
+        // Over the bridge the bus is a role of the library's kind.
+        bareRoles: variant.bus !== "jacdac",
     })
     const checksumAt = sealChecksum(image.bytecode)
     image.debug.binary = { hex: Buffer.from(image.bytecode).toString("hex") }

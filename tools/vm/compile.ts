@@ -25,6 +25,11 @@ export interface CompileOptions {
     optimize?: boolean
     /** For the sandbox, which takes no function that ends with a call; where not stated, what has no `distinct` names is. */
     closed?: boolean
+    /**
+     * Packets of roles (services that the program is a client of) reach only what the program itself put at a role as
+     * `_onPacket`: the library's way of handing them out, 0.5 KB, stays out. Refused where the program uses that library.
+     */
+    bareRoles?: boolean
 }
 
 /** A compiled program. */
@@ -77,6 +82,25 @@ function newVerifier(): Promise<Wasm> {
         socketWrite: () => -1,
         socketClose: () => -1,
     })
+}
+
+/** Where the library hands out packets of roles. */
+const rolesFile = "/core/src/jacdac.ts"
+
+function withoutRolePackets(text: string): string {
+    const parts = text.split(/^ds\.Role\.prototype\._onPacket = [\s\S]*?^}\n/m)
+    if (parts.length !== 2) throw new Error("this is not the library of DeviceScript 2.16.4")
+    return parts.join("")
+}
+
+/** Positions from and to of a source file in the debug information, which counts through all files in order. */
+function placeOf(debug: { sources: { path: string; length: number }[] }, path: string): [from: number, to: number] {
+    let at = 0
+    for (const source of debug.sources) {
+        if (source.path.endsWith(path)) return [at, at + source.length]
+        at += source.length
+    }
+    return [at, at]
 }
 
 /** Names and contents of the files in a folder, where there is one. */
@@ -153,6 +177,7 @@ export async function compile(entry: string, options: CompileOptions = {}): Prom
         options.distinct === true ? distinctHash : "",
         optimized ? optimizerHash : "",
         closed,
+        options.bareRoles === true,
     ])
     const name = `images/${hashOf(inputs, surroundings)}.json`
     const kept = recallImage(name, root)
@@ -184,7 +209,7 @@ export async function compile(entry: string, options: CompileOptions = {}): Prom
             if (path.includes("/node_modules/@devicescript/")) {
                 const text = library[relative(root, path)]
                 if (text === undefined) throw new Error(`not in the library: ${file}`)
-                return text
+                return options.bareRoles && path.endsWith(rolesFile) ? withoutRolePackets(text) : text
             }
             return textOf(path)
         },
@@ -208,6 +233,15 @@ export async function compile(entry: string, options: CompileOptions = {}): Prom
     if (!result.success || !result.binary || lines.length > 0) throw new CompileError(lines)
     let bytecode: Uint8Array = new Uint8Array(result.binary)
     let debug = result.dbg
+    if (options.bareRoles) {
+        const used: { name: string; location?: [number] }[] = debug.functions
+        const [start, end] = placeOf(debug, rolesFile)
+        for (const { name, location = [-1] } of used)
+            if (location[0] >= start && location[0] < end)
+                throw new CompileError([
+                    `${main}:1:1 this program is to have bare roles, and uses the library's "${name}"`,
+                ])
+    }
     if (optimized) ({ bytecode, debug } = optimize(bytecode, debug, closed))
     const reason = vm.verify(bytecode)
     if (reason !== 0) throw new CompileError([`${main}:1:1 the VM refuses this image (verification error ${reason})`])
