@@ -16,7 +16,7 @@ async function made(text: string, distinct: boolean): Promise<Made> {
     const { bytecode, debug } = image
     const all: string[] = debug.functions.map((fun: { name: string }) => fun.name.replace(/\$+\d+$/, ""))
     const methods = all.filter((_, i) => (bytecode[112 + 16 * i + 11] & 3) === 1)
-    return { methods, globals: new DataView(bytecode.buffer).getUint16(12, true), log: await logOfImage(image) }
+    return { methods, globals: Buffer.from(bytecode).readUInt16LE(12), log: await logOfImage(image) }
 }
 
 /** The program does the same with distinct names as without; answers what it is with them. */
@@ -76,6 +76,21 @@ const together: Record<string, string> = {
         class A { n = 1; more(x: number) { return this.n + x } } class B { n = 2; more(x: number) { return this.n * x } }
         function run(make: () => Way) { console.log(make().more(6)) }
         run(() => new A()); run(() => new B()); const make: (() => Way)[] = [() => new A()]; console.log(make[0]().more(1))`,
+    "a fiber is started with it": `import * as ds from "@devicescript/core"
+        interface Way { more(x: number): number }
+        class A { n = 1; more(x: number) { return this.n + x } } class B { n = 2; more(x: number) { return this.n * x } }
+        class C { n = 5; more(x: number) { return this.n - x } }
+        function run(way: Way, x: number) { console.log(way.more(x)) }
+        run.start(new A(), 3); await ds.sleep(5); run.start(new B(), 4); await ds.sleep(5); console.log(new C().more(1))`,
+    "one of two is chosen, by a condition or because the other is none": `class A { n = 1; more(x: number) { return this.n + x } }
+        class B { n = 2; m = 3; more(x: number) { return this.n * x } } class C { n = 5; more(x: number) { return this.n - x } }
+        ${use} { const way = i === 0 ? new A() : new B(); console.log(way.more(5)) }
+        let none: B | undefined; ${use} { const way = none || new A(); console.log(way.more(6)); none = new B() } console.log(new C().more(1))`,
+    "an array or an answer without a type has both": `class A { n = 1; more(x: number) { return this.n + x } }
+        class B { n = 2; m = 3; more(x: number) { return this.n * x } } class C { n = 5; more(x: number) { return this.n - x } }
+        const ways = [new A(), new B()]; for (const way of ways) console.log(way.more(5))
+        function find(first: boolean) { if (first) return new A(); return new B() }
+        console.log(find(true).more(3), find(false).more(3), new C().more(1))`,
     "only one of them has what the type leaves open": `interface Way { n: number; more?(x: number): number }
         class A { n = 1; more(x: number) { return this.n + x } } class B { n = 2 } class C { n = 3; more() { return 1 } }
         const ways: Way[] = [new A(), new B()]; for (const way of ways) console.log(way.more ? way.more(5) : "none")

@@ -34,7 +34,8 @@ interface Place {
  * `read` and `read$1`. The optimiser then sees that a name means one method, and makes it a function (`tools/vm/optimize/methods.ts`).
  *
  * Two members keep one name if the checker of `program`, which holds the sources as they stand in the files, says that a value with
- * one is used as a value with the other: by `implements` and `extends`, as argument, answer, in an assignment or a literal. Names that
+ * one is used as a value with the other: by `implements` and `extends`, as argument (a fiber's too), answer, in an assignment, a literal or a
+ * choice. Names that
  * something unchecked uses (`any`, `x["name"]`, library files) and names of optional members stay as they are. What is left out
  * here shows as a type error when the changed sources are compiled.
  */
@@ -175,6 +176,7 @@ export function distinctNames(program: ts.Program): Change {
                 for (const base of clause.types) relate(type, checker.getTypeAtLocation(base))
         }
         if (ts.isAsExpression(node)) relate(checker.getTypeAtLocation(node.expression), checker.getTypeAtLocation(node))
+        for (const [from, to] of unspoken(checker, node)) relate(from, to)
         if (ts.isExpression(node)) {
             const wanted = checker.getContextualType(node)
             if (wanted) relate(checker.getTypeAtLocation(node), wanted)
@@ -231,4 +233,39 @@ export function distinctNames(program: ts.Program): Change {
         for (const { at, end, text: fresh } of own) changed = changed.slice(0, at) + fresh + changed.slice(end)
         return changed
     }
+}
+
+/**
+ * Values that become others without the checker's having a type that is wanted of them: what a fiber is started with; what is chosen from, whose type is
+ * that of one alone where the other has all that it has.
+ */
+function unspoken(checker: ts.TypeChecker, node: ts.Node): [ts.Type, ts.Type][] {
+    const ts = toolchain().typescript
+    const pairs: [ts.Type, ts.Type][] = []
+    const become = (part: ts.Node, whole: ts.Type) => pairs.push([checker.getTypeAtLocation(part), whole])
+    if (ts.isConditionalExpression(node)) {
+        become(node.whenTrue, checker.getTypeAtLocation(node))
+        become(node.whenFalse, checker.getTypeAtLocation(node))
+    } else if (ts.isBinaryExpression(node)) {
+        become(node.left, checker.getTypeAtLocation(node))
+        become(node.right, checker.getTypeAtLocation(node))
+    } else if (ts.isArrayLiteralExpression(node)) {
+        const each = checker.getIndexTypeOfType(checker.getTypeAtLocation(node), ts.IndexKind.Number)
+        if (each) for (const element of node.elements) become(element, each)
+    } else if (ts.isReturnStatement(node) && node.expression) {
+        const owner = ts.findAncestor(node, ts.isFunctionLike)
+        const signature = owner && checker.getSignatureFromDeclaration(owner as ts.SignatureDeclaration)
+        if (signature) become(node.expression, signature.getReturnType())
+    } else if (
+        ts.isCallExpression(node) &&
+        ts.isPropertyAccessExpression(node.expression) &&
+        node.expression.name.text === "start"
+    ) {
+        const [started] = checker.getTypeAtLocation(node.expression.expression).getCallSignatures()
+        for (const [i, argument] of node.arguments.entries()) {
+            const parameter = started?.parameters[i]
+            if (parameter) become(argument, checker.getTypeOfSymbol(parameter))
+        }
+    }
+    return pairs
 }
