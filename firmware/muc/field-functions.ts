@@ -13,8 +13,8 @@ import { GET_LIST_REQ, OPEN_REQ } from "../core/sml-tables"
 import { Answering } from "./answering"
 import { mostAddress } from "./field-meters"
 import type { FieldSide } from "./field-side"
-import { broughtAt, mostFieldMeters } from "./layout"
-import { takeListOfHeld } from "./proof"
+import { mostFieldMeters } from "./layout"
+import { takeBroughtList } from "./proof"
 
 /** Meters told of in one answer. */
 const mostTold = 16
@@ -106,7 +106,7 @@ export class FieldFunctions extends Answering {
         const side = this.side
         // Lists prove themselves; there is no directory.
         if (which === 0x21) {
-            takeListOfHeld(this.holdings, this.store.read(broughtAt, uintBE(value, 1, 2)), this.clock.nowSeconds())
+            takeBroughtList(this.store, this.holdings, value, this.clock.nowSeconds())
             return
         }
         if (!side) return

@@ -97,12 +97,17 @@ export class Functions extends Answering {
 
     /** Time, label, symmetric keys and erase: only at the MUC itself, with the image for installation (`local-functions.ts`). */
     protected setHere(which: number, _value: Buffer, _enter: (detail: Buffer) => void): void {
-        fail(Code.StepOutOfOrder, which, "the image for installation", "that of the field")
+        notHere(which)
     }
 
     protected readHere(which: number): Buffer {
-        return fail(Code.StepOutOfOrder, which, "the image for installation", "that of the field")
+        return notHere(which)
     }
+}
+
+/** Throws: what is asked for is done with the image for installation. */
+export function notHere(which: number): never {
+    return fail(Code.StepOutOfOrder, which, "the image for installation", "that of the field")
 }
 
 /** Throws `BadArgument` unless the value is the octet 00. */

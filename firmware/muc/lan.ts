@@ -1,78 +1,44 @@
-import { Ds3231 } from "../../hal/ds3231"
 import type { Machine } from "../../hal/machine"
-import { Mb85rc1mt } from "../../hal/mb85rc1mt"
-import { framAddress, startPart, uartAddress, uartCrystalHz } from "../../hal/parts"
+import { startPart } from "../../hal/parts"
 import type { ListeningPort, SpiPort } from "../../hal/ports"
-import { SmlLine } from "../../hal/rs485-link"
-import { Sc16is752 } from "../../hal/sc16is752"
 import { W5500 } from "../../hal/w5500"
 import { Fn } from "../core/access"
 import { Code, PlombError } from "../core/errors"
 import { join } from "../core/octets"
 import { Role } from "../core/x509-role"
-import { Addresses } from "./addresses"
-import { Router } from "./answer"
-import { MucClock } from "./clock"
 import { CustomerPage } from "./customer"
-import { Delivery } from "./delivery"
-import { Functions } from "./functions"
-import { Holdings } from "./holdings"
-import { Identity, Step } from "./identity"
 import { KeptReadings } from "./kept"
-import { KeyRing } from "./keys"
 import { LanServer } from "./lan-server"
+import { callHeadEnd, LineSide, startLine } from "./line"
+import { ListFunctions } from "./list-functions"
 import { Lockout } from "./lockout"
-import { deliverForEver, findMeters, lineBaud, longestFile, pumpLine } from "./main"
-import { LineMaster } from "./master"
-import { MeterList } from "./meters"
 import { MucTrust } from "./peer-trust"
 import { SecureUplink } from "./secure-uplink"
 import { Room, Turn } from "./turns"
-import { type Answers, serveUplink } from "./uplink"
+import type { Answers } from "./uplink"
 
 /** Where the customer's page is. */
 const httpsPort = 443
 const nobody = hex`0000000000000000`
 
 /**
- * The MUC with the customer's page on its Ethernet part, and without the directory: certificates and lists come over the uplink. What the
- * head-end reads of the meters is kept for the customer.
+ * The MUC with the customer's page on its Ethernet part, and without the directory: revocation lists come over the uplink. What the head-end
+ * reads of the meters is kept for the customer.
  */
 export function start(machine: Machine): void {
-    const fram = new Mb85rc1mt(machine.bus, framAddress)
-    fram.start()
-    const uart = new Sc16is752(machine.bus, uartAddress, uartCrystalHz)
-    const line = new SmlLine(uart.port(0), lineBaud, longestFile, false)
-    startPart(() => {
-        uart.start()
-        line.open()
-    })
-    const rtc = new Ds3231(machine.bus)
-    startPart(() => {
-        rtc.start()
-    })
-    const identity = new Identity(fram, machine.deviceId)
-    if (identity.step() > Step.Installed) {
-        console.log("to be erased")
-        return
-    }
-    const custody = machine.custody
-    const clock = new MucClock(rtc, identity)
-    const holdings = new Holdings(fram)
-    const keys = new KeyRing(fram)
-    const meters = new MeterList(fram)
-    const addresses = new Addresses(fram, machine.settings)
-    const master = new LineMaster(line, meters)
-    const functions = new Functions(fram, machine, identity, holdings, keys, clock, addresses)
-    functions.meters = meters
+    const side = new LineSide(machine)
+    if (!side.serves()) return
+    const fram = side.fram
+    const holdings = side.holdings
+    const keys = side.keys
+    const clock = side.clock
+    const addresses = side.addresses
+    const functions = new ListFunctions(fram, machine, side.identity, holdings, keys, clock, addresses)
     const kept = new KeptReadings(fram)
-    const router = new Router(identity.serverId, master, meters, functions)
-    console.log("muc_lan " + identity.serverId.toString("hex") + " knows " + meters.count() + " meters")
     // The customer has the heap when neither the line's own work nor the uplink does.
     const lineRoom = new Room()
-    pumpLine.start(line)
-    findMeters.start(master, meters, new Turn(lineRoom, true))
-    deliverForEver.start(new Delivery(holdings, master, meters), new Turn(lineRoom, true))
+    const router = startLine(side, functions, [new Turn(lineRoom, true), new Turn(lineRoom, true)])
+    const custody = machine.custody
     const agreement = machine.agreement
     const uplink = machine.uplink
     if (!agreement || !uplink) return
@@ -85,7 +51,7 @@ export function start(machine: Machine): void {
             const customer = { role: Role.customer, id: nobody }
             functions.logbook.refused(Fn.readCurrent, customer, Code.PasswordLocked, Buffer.from([failures]))
         })
-        const page = new CustomerPage(kept, keys, locked, functions.table, meters, machine.settings)
+        const page = new CustomerPage(kept, keys, locked, functions.table, side.meters, machine.settings)
         const port = ethernet(spi, machine)
         const turns = [new Turn(lineRoom, false), new Turn(room, false)]
         if (port) serveCustomer.start(new LanServer(port, holdings, custody, agreement, turns, page))
@@ -97,11 +63,7 @@ export function start(machine: Machine): void {
             return answer
         },
     }
-    callHome.start(toHeadEnd, keeping, addresses)
-}
-
-function callHome(uplink: SecureUplink, answers: Answers, addresses: Addresses): void {
-    serveUplink(uplink, answers, addresses, undefined)
+    callHeadEnd(toHeadEnd, keeping, addresses)
 }
 
 function serveCustomer(server: LanServer): void {

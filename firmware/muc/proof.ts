@@ -1,13 +1,14 @@
 import { verifyChain, verifyCrl } from "../core/chain"
 import { type Crl, parseCrl } from "../core/crl"
 import { Code, fail } from "../core/errors"
-import { sameOctets } from "../core/octets"
+import { sameOctets, uintBE } from "../core/octets"
 import { platform } from "../core/platform"
+import type { Store } from "../core/store"
 import { type Certificate, cRLSign, digitalSignature, keyCertSign, parseCertificate } from "../core/x509"
 import { Role, readRole } from "../core/x509-role"
 import { longestCrl } from "./crl-store"
 import type { Holdings } from "./holdings"
-import { TrustSlot, trustSlotSize } from "./layout"
+import { broughtAt, TrustSlot, trustSlotSize } from "./layout"
 
 /** Longest certificate kept, octets. */
 const longestCertificate = trustSlotSize - 6
@@ -52,6 +53,12 @@ export function proveList(der: Buffer, issuer: Certificate, now: number): Crl {
     if (now > crl.nextUpdate) fail(Code.CrlStale, -1, "a list until " + now, "" + crl.nextUpdate)
     verifyCrl(crl, issuer)
     return crl
+}
+
+/** As `takeListOfHeld`, for a list that was brought in parts (order 2: U8 2, U16 length). */
+export function takeBroughtList(store: Store, holdings: Holdings, order: Buffer, now: number): void {
+    if (order[0] !== 2) fail(Code.BadArgument, -1, "a list that was brought", "order " + order[0])
+    takeListOfHeld(holdings, store.read(broughtAt, uintBE(order, 1, 2)), now)
 }
 
 /** Keeps a list, current and of an issuer held; the one that is held already is no error. */

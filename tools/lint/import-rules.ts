@@ -71,9 +71,9 @@ function appRules(app: string): ImportRule[] {
     const shared = [core, /^firmware\/(tls|sandbox)\//, own, ports, /^@devicescript\/(core|runtime|server|servers)$/]
     return [
         {
-            files: new RegExp(`^firmware/${app}/(main|install|calibrate|field|lan)\\.ts$`),
+            files: new RegExp(`^firmware/${app}/(main|install|calibrate|field|lan|line)\\.ts$`),
             allowed: [...shared, anyHal],
-            says: `${app}/main.ts and install.ts compose: core, its own rooms, hal`,
+            says: "entries and what composes them: core, its own rooms, hal",
         },
         {
             files: own,
