@@ -23,7 +23,6 @@ export class LineBench {
     readonly probe: LineProbe
     readonly id: Buffer
     private readonly operator: LineOperator
-    readonly log: string[] = []
     private asked = 0
 
     private constructor(
@@ -42,14 +41,12 @@ export class LineBench {
     static async open(serial: number, load: LoadSource = constantLoad(3000), leadMs = 60_000): Promise<LineBench> {
         const folder = mkdtempSync(join(tmpdir(), "plomb-line-"))
         await layOutReadable(folder, [serial])
-        const log: string[] = []
         const desk = await Desk.open({
             serials: [serial],
             state: join(folder, "state"),
             load,
             clock: "virtual",
             startMs: Math.ceil((Date.now() + leadMs) / period) * period - leadMs,
-            onLog: (_, line) => log.push(line),
         })
         const bench = new LineBench(folder, desk, serial)
         await desk.start()

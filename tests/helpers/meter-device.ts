@@ -1,4 +1,4 @@
-import { createHash, createPublicKey, verify, webcrypto } from "node:crypto"
+import { createHash, webcrypto } from "node:crypto"
 import { expect } from "vitest"
 import { CRC_BAD } from "../../firmware/core/crc16"
 import type { Event } from "../../firmware/core/logbook"
@@ -18,41 +18,14 @@ import { SoftwareCustody } from "../../hal/keys-software"
 import type { BuiltIn, Machine } from "../../hal/machine"
 import type { EnergyFrontEnd, RealTimeClock } from "../../hal/ports"
 import { nodePlatform } from "../../tools/node/platform.ts"
+import { nativeCurve } from "../../tools/within/curve.ts"
 import { noon, type TestParty } from "./certificates.ts"
 import { type CommandParties, heldByMeter, meterId, roleParty, setParameter, signerOf } from "./commands.ts"
 import { Cut, MemoryStore } from "./memory-store.ts"
 
-/** node:crypto's curve: what is proved here is order, not arithmetic. */
-function verifyP256(publicKey: Buffer, digest: Buffer, signature: Buffer): boolean {
-    const known = digests.get(digest.toString("hex"))
-    return known ? nativeVerify(publicKey, known, signature) : nodePlatform.verifyP256(publicKey, digest, signature)
-}
-/** What was hashed, by its hash: node:crypto takes the message. */
-const digests = new Map<string, Buffer>()
-
-function nativeVerify(publicKey: Buffer, message: Buffer, signature: Buffer): boolean {
-    const jwk = {
-        kty: "EC",
-        crv: "P-256",
-        x: publicKey.subarray(0, 32).toString("base64url"),
-        y: publicKey.subarray(32).toString("base64url"),
-    }
-    const key = createPublicKey({ key: jwk, format: "jwk" })
-    return verify("sha256", message, { key, dsaEncoding: "ieee-p1363" }, signature)
-}
-
-/** Checks signatures by node:crypto's curve from now on: what is proved with this meter is order, not arithmetic. */
+/** Checks signatures by Node's own curve from now on: what is proved with this meter is order, not arithmetic. */
 export function installFastCurve(): void {
-    installPlatform({
-        ...nodePlatform,
-        verifyP256,
-        sha256: parts => {
-            const digest = nodePlatform.sha256(parts)
-            const octets = Buffer.concat(parts)
-            if (octets.length > 100 && octets.length < 4096) digests.set(digest.toString("hex"), octets)
-            return digest
-        },
-    })
+    installPlatform({ ...nodePlatform, ...nativeCurve() })
 }
 
 /** The FRAM of a calibrated meter that has counted and signed. */

@@ -17,6 +17,7 @@ import { nextProvider } from "../bench/cases/provider-change.ts"
 import { get, half, list, type Request, set, unsigned, word } from "../bench/cases/requests.ts"
 import { type Component, Stage } from "../bench/cases/stage.ts"
 import { renew } from "../pki/renew.ts"
+import { type Kept, KeptBoard } from "./kept-board.ts"
 import type { Outcome } from "./outcome.ts"
 
 /** A change of party or right: how it is prepared, the one command that makes it, and what shows whether it was made. */
@@ -32,12 +33,6 @@ interface Change {
     restarts?: boolean
     /** All that tells the old state from the new one. */
     state(): Promise<string>
-}
-
-/** What a board keeps without power. */
-interface Kept {
-    fram: Uint8Array
-    element: Uint8Array
 }
 
 /**
@@ -72,17 +67,19 @@ class Cuts {
     private news = 0
     private completed = 0
     private readonly meter: Component
+    private readonly kept: KeptBoard
 
     constructor(
         private readonly stage: Stage,
         private readonly change: Change,
     ) {
         this.meter = stage.meter
+        this.kept = new KeptBoard(stage.desk.world, stage.meter)
     }
 
     /** At most `most` points; all there are otherwise. */
     async run(most: number): Promise<void> {
-        const start = this.keep()
+        const start = this.kept.keep()
         const old = await this.change.state()
         const sizes = await this.rehearse()
         const made = await this.change.state()
@@ -109,33 +106,26 @@ class Cuts {
 
     /** The change without a cut; answers the octets of each write to the FRAM. */
     private async rehearse(): Promise<number[]> {
-        const { fram } = this.meter.bench
         await this.change.prepare()
         const command = this.command()
-        const sizes: number[] = []
-        const write = fram.write
-        fram.write = (address, data) => {
-            if (address >> 1 === 0x28 && data.length > 2) sizes.push(data.length - 2)
-            return write.call(fram, address, data)
-        }
-        const began = this.meter.board.log.length
-        const came = await this.stage.show(command, this.meter)
-        if (this.change.restarts) await this.started(began)
-        fram.write = write
-        if (came.code !== 0) this.failures.push(`${this.change.name}: ${came.text}`)
-        return sizes
+        return this.kept.writesOf(async () => {
+            const began = this.meter.board.log.length
+            const came = await this.stage.show(command, this.meter)
+            if (this.change.restarts) await this.kept.started(began)
+            if (came.code !== 0) this.failures.push(`${this.change.name}: ${came.text}`)
+        })
     }
 
     private async cut(start: Kept, point: number, old: string, made: string): Promise<void> {
         const { board, bench } = this.meter
-        await this.restore(start)
+        await this.kept.restore(start)
         await this.change.prepare()
         const command = this.command()
         void board.exited
         bench.fram.cutAfterWrites(point)
         const began = board.log.length
         await this.stage.show(command, this.meter)
-        if (this.change.restarts) await this.started(began)
+        if (this.change.restarts) await this.kept.started(began)
         bench.fram.cutNever()
         if (board.powered) {
             // Later writes of a slower run: it ended uncut.
@@ -143,7 +133,7 @@ class Cuts {
         }
         ++this.points
         await board.exited
-        await this.powerOn()
+        await this.kept.powerOn()
         const state = await this.change.state()
         if (state === old) ++this.olds
         else if (state === made) ++this.news
@@ -160,35 +150,6 @@ class Cuts {
 
     private command(): Buffer {
         return this.stage.write(this.change.by, this.meter, [this.change.order()], { brief: this.change.brief })
-    }
-
-    private keep(): Kept {
-        const { fram, secureElement } = this.meter.bench
-        return { fram: fram.save(), element: secureElement.save() }
-    }
-
-    private async restore(kept: Kept): Promise<void> {
-        const { board, bench } = this.meter
-        await board.powerOff()
-        bench.fram.load(kept.fram)
-        bench.secureElement.load(kept.element)
-        await this.powerOn()
-    }
-
-    private async powerOn(): Promise<void> {
-        const { board } = this.meter
-        const began = board.log.length
-        await board.powerOn()
-        await this.started(began)
-    }
-
-    /** Waits for the line with which the meter begins, in what is printed from line `began` on. */
-    private async started(began: number): Promise<void> {
-        const { board } = this.meter
-        const { world } = this.stage.desk
-        const begins = () => board.log.slice(began).some(line => / step \d+$/.test(line))
-        await world.runUntil(() => !board.powered || begins(), 60_000).catch(() => {})
-        if (board.powered) await world.runFor(2500)
     }
 }
 

@@ -6,18 +6,9 @@ import { digestOf } from "../package/delivery.ts"
 import { Package } from "../package/package.ts"
 import type { SoftwareState } from "../verify/software.ts"
 import { shipped } from "../within/built-in.ts"
+import { type Kept, KeptBoard } from "./kept-board.ts"
 import type { Outcome } from "./outcome.ts"
 import { type Change, changes, makePackages, type Packages } from "./software-changes.ts"
-
-/** What a board keeps without power. */
-interface Kept {
-    fram: Uint8Array
-    element: Uint8Array
-}
-
-/** Address of the FRAM on the bus, and octets of a place in it. */
-const framAddress = 0x28
-const placeOctets = 2
 
 /** The meter's image in the stock VM, on its line: at most `count` cuts of each change, evenly spread over the octets that it writes. */
 export async function cuts(count: number): Promise<Outcome> {
@@ -28,7 +19,7 @@ export async function cuts(count: number): Promise<Outcome> {
         const installer = new Installer(ground, operator, await company.certify("inspector", "inspector"))
         const packages = await makePackages(ground)
         const campaign = new Campaign(ground, installer, packages, sha256((await shipped()).image))
-        const begin = campaign.keep()
+        const begin = campaign.kept.keep()
         for (const change of changes) await campaign.run(change, begin, count)
         return campaign.outcome()
     } finally {
@@ -40,6 +31,7 @@ class Campaign {
     private readonly summary: string[] = []
     private readonly failures: string[] = []
     private cases = 0
+    readonly kept: KeptBoard
     private readonly meter: Component
     /** SHA-256 of the image in each package, by that of its file. */
     private readonly images: Map<string, string>
@@ -51,6 +43,7 @@ class Campaign {
         private readonly builtIn: string,
     ) {
         this.meter = ground.stage.meter
+        this.kept = new KeptBoard(ground.stage.desk.world, this.meter)
         this.images = new Map(
             Object.values(packages).map((file: Buffer) => [
                 digestOf(file).toString("hex"),
@@ -59,17 +52,13 @@ class Campaign {
         )
     }
 
-    keep(): Kept {
-        const { fram, secureElement } = this.meter.bench
-        return { fram: fram.save(), element: secureElement.save() }
-    }
-
     async run(change: Change, begin: Kept, most: number): Promise<void> {
         await this.restore(begin)
         await change.prepare(this.installer, this.packages)
-        const start = this.keep()
+        const start = this.kept.keep()
         await this.restore(start)
-        const octets = await this.rehearse(change)
+        const writes = await this.kept.writesOf(() => change.play(this.installer, this.packages))
+        const octets = writes.reduce((sum, each) => sum + each, 0)
         if (!change.done(await this.installer.state())) {
             this.failures.push(`${change.name}: does not come about without a cut`)
             return
@@ -95,23 +84,6 @@ class Campaign {
         return { summary: [...summary, `${cases} cut points in all`], failures, cases }
     }
 
-    /** The change without a cut; answers how many octets it writes. */
-    private async rehearse(change: Change): Promise<number> {
-        const { fram } = this.meter.bench
-        const write = fram.write
-        let octets = 0
-        fram.write = (address, data) => {
-            if (address >> 1 === framAddress && data.length > placeOctets) octets += data.length - placeOctets
-            return write.call(fram, address, data)
-        }
-        try {
-            await change.play(this.installer, this.packages)
-        } finally {
-            fram.write = write
-        }
-        return octets
-    }
-
     /** Cuts there; then all must be as before or as after. Had it come about? undefined where it ended before the cut. */
     private async cut(change: Change, start: Kept, point: number): Promise<boolean | undefined> {
         const { board, bench } = this.meter
@@ -128,7 +100,7 @@ class Campaign {
         bench.fram.cutNever()
         if (board.powered) return undefined
         await board.exited
-        await this.powerOn()
+        await this.kept.powerOn()
         try {
             const state = await this.judge(place, before.energy)
             if (change.done(state)) return true
@@ -165,22 +137,8 @@ class Campaign {
     }
 
     private async restore(kept: Kept): Promise<void> {
-        const { board, bench } = this.meter
-        await board.powerOff()
-        bench.fram.load(kept.fram)
-        bench.secureElement.load(kept.element)
-        await this.powerOn()
+        await this.kept.restore(kept)
         this.installer.forget()
-    }
-
-    private async powerOn(): Promise<void> {
-        const { board } = this.meter
-        const { world } = this.ground.stage.desk
-        const began = board.log.length
-        await board.powerOn()
-        const begins = () => board.log.slice(began).some(line => / step \d+$/.test(line))
-        await world.runUntil(() => !board.powered || begins(), 60_000).catch(() => {})
-        if (board.powered) await world.runFor(3000)
     }
 }
 
