@@ -104,6 +104,17 @@ export interface PicturePanel {
     show(picture: Buffer): void
 }
 
+/** The same panel for those who have no room for a picture: it takes one strip after another. */
+export interface StripPanel {
+    /** Sets the panel up and makes it dark; what its memory holds is of no account until it is written. Throws `PartAbsent`. */
+    start(): void
+    /**
+     * Writes `pages` pages from `page` on (0 to 7), of each the columns from `column` on (0 to 127), `strip.length / pages` of them; at most
+     * 216 octets. One transfer. `light`: from then on the panel is lit.
+     */
+    put(column: number, page: number, pages: number, strip: Buffer, light: boolean): void
+}
+
 /** How the signing key is kept: stands in every signed list. */
 export enum KeyProtection {
     /** Software P-256, key in FRAM. */

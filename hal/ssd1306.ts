@@ -1,6 +1,6 @@
 import { cut, join } from "../firmware/core/octets"
 import { firstTransfer } from "./bus-register"
-import type { I2cBus, PicturePanel } from "./ports"
+import type { I2cBus, PicturePanel, StripPanel } from "./ports"
 
 /** SA0 low. */
 export const displayAddress = 0x3c
@@ -62,6 +62,27 @@ export class Ssd1306 implements PicturePanel {
 
     private command(octets: Buffer): void {
         this.bus.transfer(this.address, join([commands, octets]), 0)
+    }
+}
+
+/** The same part without a copy of what it shows: each strip is one transaction, 21 ms at 100 kHz at most. */
+export class Ssd1306Strips implements StripPanel {
+    constructor(readonly bus: I2cBus) {}
+
+    start(): void {
+        firstTransfer(this.bus, "SSD1306", displayAddress, setup, 0)
+    }
+
+    put(column: number, page: number, pages: number, strip: Buffer, light: boolean): void {
+        // Behind 80 stands one command octet, behind 40 is data: window of columns, of pages, on, and what fills the window.
+        const head = hex`8021 8000 8000 8022 8000 8000 80e3 40`
+        const window = cut(head, 0, head.length)
+        window[3] = column
+        window[5] = column + Math.floor(strip.length / pages) - 1
+        window[9] = page
+        window[11] = page + pages - 1
+        if (light) window[13] = 0xaf
+        this.bus.transfer(displayAddress, join([window, strip]), 0)
     }
 }
 

@@ -22,3 +22,27 @@ export function daysInMonth(year: number, month: number): number {
     if (month === 2) return year % 4 === 0 && (year % 100 !== 0 || year % 400 === 0) ? 29 : 28
     return month === 4 || month === 6 || month === 9 || month === 11 ? 30 : 31
 }
+
+/** The date of a time from 1970 on as ISO 8601 spells it, "2026-11-23": `seconds` of UTC, or of a zone's time for its date. Ten steps a month since 1970. */
+export function dateOf(seconds: number): string {
+    let day = Math.floor(seconds / 86400)
+    let month = 0
+    for (;;) {
+        const days = daysInMonth(1970 + Math.floor(month / 12), (month % 12) + 1)
+        if (day < days) break
+        day -= days
+        month += 1
+    }
+    return 1970 + Math.floor(month / 12) + "-" + twoDigits((month % 12) + 1) + "-" + twoDigits(day + 1)
+}
+
+/** The time of day, "16:58:07". */
+export function clockOf(seconds: number): string {
+    const minutes = Math.floor(seconds / 60)
+    return twoDigits(Math.floor(minutes / 60) % 24) + ":" + twoDigits(minutes % 60) + ":" + twoDigits(seconds % 60)
+}
+
+/** 0 to 99. */
+function twoDigits(n: number): string {
+    return (n < 10 ? "0" : "") + n
+}

@@ -1,6 +1,6 @@
 import { Code } from "../core/errors"
+import { draw, invert } from "../core/font"
 import { noAge, Quality, type Values } from "../core/indicator"
-import { draw, invert } from "./font"
 
 /** Values older than this are not present values, in seconds: the MUC sends every 10 s what is new. */
 export const presentSeconds = 90

@@ -5,6 +5,7 @@ import { Mb85rc1mt } from "../../hal/mb85rc1mt"
 import { framAddress, startPart, uartAddress, uartCrystalHz } from "../../hal/parts"
 import { SmlLine } from "../../hal/rs485-link"
 import { Sc16is752 } from "../../hal/sc16is752"
+import { Ssd1306Strips } from "../../hal/ssd1306"
 import { PlombError } from "../core/errors"
 import { platform } from "../core/platform"
 import type { Store } from "../core/store"
@@ -13,6 +14,7 @@ import { eraseOrdered } from "./erase"
 import { Functions } from "./functions"
 import { Identity, Step } from "./identity"
 import { Meter, measureForEver } from "./meter"
+import { Panel } from "./panel"
 import type { Software } from "./software"
 
 const lineBaud = 9600
@@ -48,6 +50,7 @@ export function startField(machine: Machine, softwareOf: (store: Store, meter: M
         line.open()
     })
 
+    meter.face = new Panel(new Ssd1306Strips(bus), meter)
     measureForEver.start(meter)
     pumpLine.start(line)
     serveLine.start(line, answerer)

@@ -36,6 +36,12 @@ export interface RuleKeeper {
     secondOver(): void
 }
 
+/** Shows people the meter's state, and throws nothing. */
+export interface Face {
+    /** A second's work is done; or something long begins (`still`), in which nothing is counted and this is not called. */
+    show(still: boolean): void
+}
+
 /** Where events are entered; a full logbook stops nothing that has happened already. */
 export interface EventLog {
     noteEvent(event: Event, code: number, detail: Buffer): void
@@ -55,6 +61,8 @@ export class Meter {
     log: EventLog | undefined
     /** Looks after the rule, where it may be replaced. */
     keeper: RuleKeeper | undefined
+    /** The panel, where the image has one. */
+    face: Face | undefined
     /** The metrological module in force; without one nothing is measured. */
     rule: Rule | undefined
     /** Bits of the status word that the rule has set, and that it has found a period to be over. */
@@ -295,6 +303,7 @@ export function measureForEver(meter: Meter): void {
             if (!(e instanceof PlombError)) throw e
             console.log(e.message)
         }
+        if (meter.face) meter.face.show(false)
         const now = platform().millis()
         platform().sleepMs(1000 - (now - Math.floor(now / 1000) * 1000))
     }

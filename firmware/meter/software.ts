@@ -362,6 +362,7 @@ export class Software implements RuleKeeper {
     /** Proves who signed. To be `installed`, signers must be valid at present; what was installed runs on when their certificates end. */
     private prove(slot: number, installed: boolean): Proved {
         const self = this
+        if (this.meter.face) this.meter.face.show(true)
         return provePackage(this.builtIn.check, this.source(slot), this.slots.length(slot), () => self.trust(installed))
     }
 

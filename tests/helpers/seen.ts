@@ -1,4 +1,4 @@
-import { draw } from "../../firmware/display/font"
+import { draw } from "../../firmware/core/font"
 import type { Ssd1306 } from "../../tools/chips/ssd1306"
 
 /** Letters that are looked for. */

@@ -23,6 +23,7 @@ test.each([
     [["meter", "--set", "no-value"]],
     [["meter", "--set", "a-key-too-long=1"]],
     [["meter", "--what"]],
+    [["muc", "--panel"]],
 ])("plomb run refuses the words %j before anything is built", async words => {
     await expect(run(words)).rejects.toThrow(UsageError)
 })

@@ -76,6 +76,9 @@ export const fieldBuses: Record<string, [module: string, exported: string]> = {
     sml: ["field-sml", "startSml"],
 }
 
+/** In images that read none. */
+export const noSettings: Binding = { imports: {}, expression: "undefined" }
+
 /** Settings and seal switch follow from where the image runs. */
 export const surroundings: Record<"vm" | "board", { settings: Binding; startSeal: string; sealOpen: Binding }> = {
     vm: {

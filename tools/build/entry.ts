@@ -1,6 +1,6 @@
 import "../node/platform.ts"
 import { checkImage } from "../../firmware/sandbox/image.ts"
-import { type Binding, bindings, fieldBuses, surroundings } from "./bindings.ts"
+import { type Binding, bindings, fieldBuses, noSettings, surroundings } from "./bindings.ts"
 import { checksumMark } from "./checksum.ts"
 import type { ModuleRow, Variant } from "./manifest.ts"
 
@@ -26,7 +26,8 @@ export function entryText(variant: Variant, module?: Uint8Array, check?: Uint8Ar
     const agreement = variant.agreement === undefined ? undefined : bindings.agreement[variant.agreement]
     const uplink = variant.uplink === undefined ? undefined : bindings.uplink[variant.uplink]
     const spi = variant.spi === undefined ? undefined : bindings.spi[variant.spi]
-    const used = [bus, custody, around.settings, around.sealOpen]
+    const settings = variant.settings ? around.settings : noSettings
+    const used = [bus, custody, settings, around.sealOpen]
     for (const binding of [spare, agreement, uplink, spi]) if (binding) used.push(binding)
     const pins = variant.hardware === "vm" ? [] : [`import { pins } from "@dsboard/${variant.hardware}"`]
     return [
@@ -47,7 +48,7 @@ export function entryText(variant: Variant, module?: Uint8Array, check?: Uint8Ar
         ...(around.startSeal ? [around.startSeal] : []),
         "start({",
         "    bus,",
-        `    settings: ${around.settings.expression},`,
+        `    settings: ${settings.expression},`,
         "    custody,",
         ...(spare ? [`    spare: ${spare.expression},`] : []),
         ...(agreement ? [`    agreement: ${agreement.expression},`] : []),

@@ -24,6 +24,8 @@ export interface Variant {
     buses?: string[]
     /** SPI of the Ethernet part. */
     spi?: string
+    /** The image reads settings of the board. */
+    settings: boolean
     /** The module that ships inside the image. */
     module?: ModuleRow
 }
@@ -101,6 +103,7 @@ export function readManifest(root: string): Variant[] {
                 module: row.module === false ? undefined : it.module,
                 buses: row.buses,
                 spi: row.spi,
+                settings: it.settings !== false,
             })
         }
     }

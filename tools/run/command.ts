@@ -5,6 +5,7 @@ import { ensureBuilt } from "../build/build.ts"
 import { meterBench, mucBench } from "../chips/bench.ts"
 import { LanBridge } from "../chips/lan-bridge.ts"
 import { Sc16is752 } from "../chips/sc16is752.ts"
+import { Ssd1306 } from "../chips/ssd1306.ts"
 import { W5500 } from "../chips/w5500.ts"
 import { readArgs, UsageError } from "../cli/usage.ts"
 import { mucDeviceId } from "../desk/desk.ts"
@@ -16,7 +17,7 @@ import { readLoad } from "./load.ts"
 import { customerLine, mucLines, prepareMuc } from "./muc.ts"
 
 export const help = `plomb run IMAGE [--board NAME] [--serial N] [--set KEY=VALUE]... [--state DIR]
-          [--clock real|virtual] [--for SECONDS] [--load FILE] [--pki DIR] [--lan PORT]
+          [--clock real|virtual] [--for SECONDS] [--load FILE] [--pki DIR] [--lan PORT] [--panel]
 
 Runs one board of an image (meter, meter_calibration, muc, muc_field, muc_lan, muc_install, display) in the stock VM with models of all its parts, in the
 foreground, and prints what it logs, with source positions. Ctrl-C takes its power away.
@@ -42,6 +43,10 @@ beside the memories. Readings are those that a head-end has fetched through it.
 shows the picture of the consumption display in the terminal (130 columns), at the other end of a power line the MUC's side of the
 link with a household behind it. With --set key1plc=HEX of your own the two keys differ, and it says so.
 
+  plomb run meter --panel --serial 20260001 --state .plomb/demo/state/meter-20260001
+
+shows the panel of the demo's meter in the same way: registers, time, status, software, in turn.
+
   --board NAME         row of devicescript.json: vm (default), or vm_software without secure element
   --serial N           serial number of the board, 1 by default; fixes its tolerances too
   --set KEY=VALUE      a setting of the board, as "uplink=127.0.0.1:7259"; may be repeated
@@ -49,6 +54,7 @@ link with a household behind it. With --set key1plc=HEX of your own the two keys
                        MUC is kept in .plomb/run/muc-N
   --pki DIR            who installs the MUC (default .plomb/run/pki)
   --lan PORT           port of 127.0.0.1 for the customer's page of muc_lan; 0: any that is free
+  --panel              a meter has its panel, whose picture stands in the terminal
   --clock virtual      time jumps from event to event, an hour passes in seconds
   --load FILE          what flows through a meter: lines "second, watts[, var[, volts[, hertz]]]"; a household by default
   --for SECONDS        ends after this time on the board's clock
@@ -86,6 +92,7 @@ export async function run(args: string[]): Promise<number> {
             load: { type: "string" },
             pki: { type: "string" },
             lan: { type: "string", default: "0" },
+            panel: { type: "boolean", default: false },
         },
     })
     const [name, ...more] = positionals
@@ -98,6 +105,7 @@ export async function run(args: string[]): Promise<number> {
     const serial = numberOf("serial", values.serial, 0, 0xffffffff)
     const forMs = values.for === undefined ? Number.POSITIVE_INFINITY : 1000 * numberOf("for", values.for, 0, 1e9)
     const settings = settingsOf(values.set)
+    if (values.panel && name !== "meter") throw new UsageError(`--panel belongs to meter, not to ${name}`)
     const hostPort = numberOf("lan", values.lan, 0, 65535)
 
     const isMuc = name === "muc" || name === "muc_install" || name === "muc_field" || name === "muc_lan"
@@ -114,10 +122,12 @@ export async function run(args: string[]): Promise<number> {
     const bench = desk ? undefined : (isMuc ? mucBench : meterBench)({ clock: world, serial, stateDir, load })
     const second = new Sc16is752({ clock: world, a1: "VDD", a0: "VDD" })
     if (name === "muc_field") bench?.bus.attach(second)
+    const panel = desk?.panel ?? (values.panel ? new Ssd1306() : undefined)
+    if (bench && panel) bench.bus.attach(panel)
     const bridge = name === "muc_lan" ? new LanBridge(() => hostPort) : undefined
     const ethernet = bridge && new W5500({ clock: world, network: bridge })
     if (ethernet && settings.lan_address === undefined) settings.lan_address = "192.168.1.2"
-    if (desk) printPictures(world, desk.panel)
+    if (panel) printPictures(world, panel)
     let end: BoardEnd | undefined
     let stop = false
     const board = new Board({
@@ -127,7 +137,12 @@ export async function run(args: string[]): Promise<number> {
         bus: (desk ?? bench)?.bus,
         parts: desk
             ? desk.parts
-            : bench && [bench, ...(name === "muc_field" ? [second] : []), ...(ethernet ? [ethernet] : [])],
+            : bench && [
+                  bench,
+                  ...(panel ? [panel] : []),
+                  ...(name === "muc_field" ? [second] : []),
+                  ...(ethernet ? [ethernet] : []),
+              ],
         spi: ethernet,
         settings,
         flash: stateDir && join(stateDir, "flash.bin"),
