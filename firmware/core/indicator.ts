@@ -140,9 +140,9 @@ export class Indicator {
 
     /**
      * A reading of the meter: UTC seconds and whether its clock is to be trusted, power (0.1 W), energy drawn (0.1 Wh, the
-     * register 1.8.0), and whether the meter reports no fault.
+     * register 1.8.0), whether the meter reports no fault, and how old it is already, s.
      */
-    take(time: number, trusted: boolean, power: number, register: number, sound: boolean): void {
+    take(time: number, trusted: boolean, power: number, register: number, sound: boolean, age = 0): void {
         const v = this.values
         v.power = power
         v.flags = sound ? 0 : Quality.MeterFault
@@ -154,9 +154,9 @@ export class Indicator {
             v.energy = register - from.getAt(4, "u64")
             if (from[12] > 0) v.flags |= Quality.WholeDay
         }
-        this.takenAt = platform().millis()
+        this.takenAt = platform().millis() - 1000 * age
         this.fresh = true
-        v.age = 0
+        v.age = age
     }
 
     /** The next message, where one is due; `asked`: one is due now. */

@@ -115,6 +115,17 @@ export class PlcLink {
         this.forget(slot)
     }
 
+    /** Overwrites all keys. The next one given begins at a counter drawn by chance, so that also a former one repeats nothing. */
+    drop(): void {
+        if (this.keys() === 0) return
+        this.data.fillAt(0, recordSize, 0)
+        this.next = 0
+        this.save()
+        this.record.settle()
+        this.forget(0)
+        this.forget(1)
+    }
+
     /**
      * The octets to send for `payload` (at most 128). `underNew`: under the key to come, where there is one, to let the peer
      * know of it. `KeyAbsent`, `BadArgument`, `OutOfRange` (the counter has come to its end: a new key).

@@ -9,19 +9,24 @@ import { keptAt, keptPlaces, keptSize } from "./layout"
 
 /**
  * The head of a place: check over the rest of it, number U32, received U32 (UTC, 0 = not known), the list's own time U32, length of
- * the file U16, kind of that time (`TIME_STAMP`: UTC seconds), server id 10, drawn and fed in U64 (0.1 Wh), power I32 (0.1 W), SHA-256 of the file cut to 8.
+ * the file U16, kind of that time (`TIME_STAMP`: UTC seconds), sound U8 (1: no fault, open cover or clock not trusted), server id 10, drawn and fed in
+ * U64 (0.1 Wh), power I32 (0.1 W), SHA-256 of the file cut to 8, pagination U32.
  */
 export const numberAt = 4
 const receivedAt = 8
 export const timeAt = 12
 const lengthAt = 16
 export const kindAt = 18
+export const soundAt = 19
 export const idAt = 20
 export const drawnAt = 32
 export const fedInAt = 40
 export const powerAt = 48
 const digestAt = 52
-const headSize = 60
+export const paginationAt = 60
+const headSize = 64
+/** Bits of the status word (core/README.md): clock, cover, front end, no module. */
+const unsound = 0x87
 export const idSize = 10
 const daySeconds = 86400
 
@@ -32,21 +37,22 @@ const daySeconds = 86400
 export class KeptReadings {
     constructor(private readonly store: Store) {}
 
-    /** An answer on its way to the head-end, received at `utcSeconds` (0 = not known): kept, where it is a signed list. */
-    take(raw: Buffer, utcSeconds: number): void {
-        if (raw.length > keptSize - headSize) return
+    /** An answer on its way to the head-end, received at `utcSeconds` (0 = not known): kept, where it is a signed list; its head then. */
+    take(raw: Buffer, utcSeconds: number): Buffer | undefined {
+        if (raw.length > keptSize - headSize) return undefined
         const file = readFile(raw, false, CRC_BAD)
         for (let i = 1; i < file.messages.length; ++i) {
             const message = file.messages[i]
             if (message.tag !== GET_LIST_RES) continue
             const head = headOf(message)
-            if (!head) return
+            if (!head) break
             head.setAt(receivedAt, "u32", utcSeconds)
             head.setAt(lengthAt, "u16", raw.length)
             head.blitAt(digestAt, platform().sha256([raw]), 0, 8)
             this.keep(head, raw)
-            return
+            return head
         }
+        return undefined
     }
 
     /** Places of what is kept, the newest first. */
@@ -152,6 +158,8 @@ function headOf(message: SmlMessage): Buffer | undefined {
         const name = octetsAt(octets, parts[0]).toString("hex")
         // Of the profile, whose scaler is -1.
         if (name === "0100010800ff") head.setAt(drawnAt, "u64", integerAt(octets, parts[5]))
+        else if (name === "8181c7f002ff") head.setAt(paginationAt, "u32", integerAt(octets, parts[5]))
+        else if (name === "0100600500ff") head[soundAt] = (integerAt(octets, parts[5]) & unsound) === 0 ? 1 : 0
         else if (name === "0100020800ff") head.setAt(fedInAt, "u64", integerAt(octets, parts[5]))
         else if (name === "0100100700ff") head.setAt(powerAt, "i32", integerAt(octets, parts[5]))
     }

@@ -103,9 +103,14 @@ export class KeyRing {
 
     /** Verifier of the user's password, for what checks one. */
     password(): Buffer | undefined {
+        return this.only(Held.UserPassword)
+    }
+
+    /** The one key of a kind that has no address: of a PLC link, for that link. */
+    only(kind: Held): Buffer | undefined {
         for (let i = 0; i < mostKeys; ++i) {
             const record = this.load(i)
-            if (record[0] === Held.UserPassword) return cut(record, valueAt, verifierSize)
+            if (record[0] === kind) return cut(record, valueAt, record[lengthAt])
         }
         return undefined
     }

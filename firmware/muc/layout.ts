@@ -55,6 +55,11 @@ export const signersEnd = 0x11000
 /** Wrong passwords in a row: 11 octets. */
 export const lockoutAt = 0x16100
 
+/** PLC links (`muc_plc`): the display's and the user's, 191 octets each, and the register at the beginning of the display's day. */
+export const displayLinkAt = 0x16200
+export const userLinkAt = 0x16300
+export const displayDayAt = 0x16400
+
 /** Signed lists kept for the customer, a place each: where an image with field buses has its telegrams. No image has both. */
 export const keptAt = 0x1ac00
 export const keptSize = 0x400

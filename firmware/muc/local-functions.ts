@@ -1,10 +1,7 @@
-import type { KeyAgreement } from "../../hal/ports"
 import { Fn } from "../core/access"
-import { ChaCha20Poly1305 } from "../core/chacha20poly1305"
 import { CRC_BAD } from "../core/crc16"
 import { Code, fail } from "../core/errors"
-import { hkdfExpand, hkdfExtract } from "../core/hkdf"
-import { cut, join, sameOctets, uintBE } from "../core/octets"
+import { join, sameOctets, uintBE } from "../core/octets"
 import { readRequest } from "../core/sml-messages"
 import { erasePath } from "../core/sml-parameter"
 import { readFile } from "../core/sml-read"
@@ -12,20 +9,19 @@ import { Role } from "../core/x509-role"
 import { TextRecord } from "./addresses"
 import { Functions, mustBeZero } from "./functions"
 import { Step } from "./identity"
+import { KeyExchange } from "./key-exchange"
 import { broughtAt, labelAt, TrustSlot } from "./layout"
 import { proveProvider, takeListOfHeld } from "./proof"
 
 /** Longest label of the place, octets. */
 const mostLabel = 32
-const keyInfo = hex`706c6f6d62207365616c6564206b6579` // "plomb sealed key"
 
 /**
  * The functions of a MUC with the image for installation: also those for which somebody has to stand before it. With a clock that stopped it
  * calls nobody, so the signed order that sets it comes by hand; and symmetric keys are installed locally (paper 4.3).
  */
 export class LocalFunctions extends Functions {
-    /** Our part of a key agreement that has begun. */
-    private offered: Buffer = hex``
+    private exchange: KeyExchange | undefined
 
     protected override setHere(which: number, value: Buffer, enter: (detail: Buffer) => void): void {
         if (which === 0x10) {
@@ -68,8 +64,7 @@ export class LocalFunctions extends Functions {
 
     protected override readHere(which: number): Buffer {
         if (which === 0x42) return this.label().get()
-        this.offered = this.agreement().begin()
-        return this.offered
+        return this.keyExchange().offer()
     }
 
     /** What proves itself: 1 the first CERT_SM, where none is in force, 2 a list of an issuer held. */
@@ -89,27 +84,18 @@ export class LocalFunctions extends Functions {
         return new TextRecord(this.store, labelAt, mostLabel)
     }
 
-    /** Sender's key 64, then sealed: kind, length of the address, address, key. */
     private takeKey(value: Buffer, enter: (detail: Buffer) => void): void {
-        const peer = cut(value, 0, 64)
-        const offered = this.offered
-        this.offered = hex``
-        const secret = this.agreement().agree(peer)
-        const id = this.identity.serverId
-        const made = hkdfExpand(hkdfExtract(join([offered, peer]), secret), keyInfo, 44)
-        const sealed = cut(value, 64, value.length - 64)
-        const plain = new ChaCha20Poly1305(cut(made, 0, 32)).open(cut(made, 32, 12), id, sealed)
-        const keyAt = 2 + uintBE(plain, 1, 1)
-        const address = cut(plain, 2, keyAt - 2)
-        const key = cut(plain, keyAt, plain.length - keyAt)
-        this.keys.mustFit(plain[0], address, key)
-        enter(cut(plain, 0, keyAt))
-        this.keys.put(plain[0], address, key)
+        const sealed = this.keyExchange().open(value)
+        this.keys.mustFit(sealed.kind, sealed.address, sealed.value)
+        enter(join([Buffer.from([sealed.kind, sealed.address.length]), sealed.address]))
+        this.keys.put(sealed.kind, sealed.address, sealed.value)
     }
 
-    private agreement(): KeyAgreement {
+    private keyExchange(): KeyExchange {
         const agreement = this.machine.agreement
         if (!agreement) fail(Code.KeyAbsent, -1, "key agreement", "none in this image")
-        return agreement
+        const exchange = this.exchange || new KeyExchange(agreement, this.identity.serverId)
+        this.exchange = exchange
+        return exchange
     }
 }

@@ -206,7 +206,16 @@ describe("devicescript.json", () => {
 
     test("the project's own names all images and all four boards", () => {
         const variants = readManifest(checkout)
-        const images = new Set(["meter", "meter_calibration", "muc", "muc_field", "muc_lan", "muc_install", "display"])
+        const images = new Set([
+            "meter",
+            "meter_calibration",
+            "muc",
+            "muc_field",
+            "muc_lan",
+            "muc_plc",
+            "muc_install",
+            "display",
+        ])
         expect(new Set(variants.map(each => each.image))).toEqual(images)
         const hardware = new Set(variants.map(each => each.hardware))
         expect(hardware).toEqual(new Set(["vm", "plomb_pico", "plomb_pico_w", "plomb_esp32_c3", "plomb_esp32_s3"]))

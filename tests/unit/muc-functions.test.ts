@@ -35,11 +35,13 @@ import { eraseOrdered } from "../../firmware/muc/erase"
 import { Functions } from "../../firmware/muc/functions"
 import { Holdings } from "../../firmware/muc/holdings"
 import { Identity, Step } from "../../firmware/muc/identity"
+import { KeyExchange } from "../../firmware/muc/key-exchange"
 import { KeyRing } from "../../firmware/muc/keys"
 import { providerAt, signersAt, signersEnd, TrustSlot } from "../../firmware/muc/layout"
 import { LocalFunctions } from "../../firmware/muc/local-functions"
 import type { LineMaster } from "../../firmware/muc/master"
 import type { MeterList } from "../../firmware/muc/meters"
+import { PlcFunctions } from "../../firmware/muc/plc-functions"
 import { verifyAnswer } from "../../tools/authority/answer.ts"
 import type { Signer } from "../../tools/authority/signer.ts"
 import { readResponse, treeChildren, treeValues } from "../../tools/headend/responses.ts"
@@ -494,6 +496,39 @@ describe("at the device, with the image for installation", () => {
             codeText(Code.BadArgument),
         )
         expect(muc.store.cells.includes(key)).toBe(true)
+    })
+
+    it("takes over the uplink, with the image that has PLC links, the keys of these and no others, only from who may set keys", () => {
+        const muc = new Muc(fresh(), PlcFunctions)
+        const functions = muc.functions as PlcFunctions
+        let changed = 0
+        functions.onKey = () => ++changed
+        const key = randomBytes(32)
+        const seal = (kind: Held, value: Buffer) => {
+            muc.ask(command(parties.provider, [get(keysPath)]))
+            return sealed(Buffer.concat([Buffer.of(kind, 0), value]))
+        }
+        expect(muc.tell(parties.provider, keysPath, sealed(Buffer.concat([Buffer.of(Held.DisplayKey, 0), key])))).toBe(
+            codeText(Code.KeyAbsent),
+        )
+        functions.exchange = new KeyExchange(agreement(), mucId)
+        expect(muc.ask(command(parties.operator, [get(keysPath)])).pop()).toBe(codeText(Code.FunctionDenied))
+        const one = seal(Held.DisplayKey, key)
+        expect(muc.tell(parties.operator, keysPath, one)).toBe(codeText(Code.FunctionDenied))
+        expect(muc.ask(unsigned(setParameter(keysPath, one, mucId), mucId))).not.toContain("done")
+        expect(changed).toBe(0)
+        expect(muc.tell(parties.provider, keysPath, one)).toBe("done")
+        expect([changed, muc.keys.only(Held.DisplayKey)?.equals(key)]).toEqual([1, true])
+        expect(muc.events().pop()).toBe(Event.keysSet)
+        for (const kind of [Held.MBusKey, Held.UserPassword])
+            expect(muc.tell(parties.provider, keysPath, seal(kind, key))).toBe(codeText(Code.StepOutOfOrder))
+        expect(muc.tell(parties.provider, keysPath, seal(Held.DisplayKey, Buffer.alloc(31, 1)))).toBe(
+            codeText(Code.BadArgument),
+        )
+        expect(muc.tell(parties.provider, keysPath, seal(Held.UserKey, key))).toBe("done")
+        expect(muc.tell(parties.provider, keysPath, seal(Held.DisplayKey, Buffer.alloc(0)))).toBe("done")
+        expect([changed, muc.keys.only(Held.DisplayKey)]).toEqual([3, undefined])
+        expect(muc.tell(parties.calibration, timePath, Buffer.alloc(4))).toBe(codeText(Code.StepOutOfOrder))
     })
 
     it("is erased by the local operator with the calibration authority's order, and then installed anew", () => {

@@ -71,7 +71,7 @@ function appRules(app: string): ImportRule[] {
     const shared = [core, /^firmware\/(tls|sandbox)\//, own, ports, /^@devicescript\/(core|runtime|server|servers)$/]
     return [
         {
-            files: new RegExp(`^firmware/${app}/(main|install|calibrate|field|lan|line)\\.ts$`),
+            files: new RegExp(`^firmware/${app}/(main|install|calibrate|field|lan|plc|line)\\.ts$`),
             allowed: [...shared, anyHal],
             says: "entries and what composes them: core, its own rooms, hal",
         },

@@ -1,0 +1,412 @@
+import { randomBytes } from "node:crypto"
+import { beforeEach, describe, expect, test } from "vitest"
+import { Code } from "../../firmware/core/errors"
+import { Indicator, noAge, Quality, questionOf, readValues, type Values } from "../../firmware/core/indicator"
+import { Held } from "../../firmware/core/inventory"
+import { Logbook } from "../../firmware/core/logbook"
+import { uintBE } from "../../firmware/core/octets"
+import { PlcReceiver } from "../../firmware/core/plc-frame"
+import { PlcLink, PlcWay, plcLinkSize } from "../../firmware/core/plc-link"
+import { SignedListFields, signedListRes, TIME_TRUSTED, writeSignedList } from "../../firmware/core/signed-list"
+import { closeRes, openRes } from "../../firmware/core/sml-messages"
+import { writeFile } from "../../firmware/core/sml-transport"
+import { IndicatorSide } from "../../firmware/muc/indicator-side"
+import { KeptReadings } from "../../firmware/muc/kept"
+import { KeyExchange } from "../../firmware/muc/key-exchange"
+import { KeyRing } from "../../firmware/muc/keys"
+import { displayDayAt, displayLinkAt, logbookAt, logbookEntries } from "../../firmware/muc/layout"
+import { MeterList } from "../../firmware/muc/meters"
+import { PlcEnd, PlcServer } from "../../firmware/muc/plc-server"
+import { PlcUart } from "../../hal/plc-uart"
+import { nodeCcm } from "../../tools/node/ccm"
+import { sealKey } from "../../tools/operator/seal"
+import { Cut, MemoryStore } from "../helpers/memory-store"
+import { ModelTime } from "../helpers/model-time"
+
+const none = Buffer.alloc(0)
+const key = Buffer.alloc(32, 0x5a)
+const otherKey = Buffer.alloc(32, 0xa5)
+const meter = Buffer.from("0a01504c42010000126a", "hex")
+const other = Buffer.from("0a01504c42010000126b", "hex")
+const noon = 20_000 * 86_400 + 43_200
+
+let time: ModelTime
+let store: MemoryStore
+let own: string
+
+beforeEach(() => {
+    time = new ModelTime()
+    time.install()
+    store = new MemoryStore(0x20000)
+    own = ""
+    new KeyRing(store).put(Held.DisplayKey, none, key)
+    new MeterList(store).add(meter)
+})
+
+const now = () => noon + Math.floor(time.ms / 1000)
+
+/** A signed list's file, as a meter answers it. */
+function list(pagination: number, drawn: number, more: Partial<SignedListFields> = {}): Buffer {
+    const fields = new SignedListFields()
+    Object.assign(fields, { serverId: meter, timeQuality: TIME_TRUSTED, seconds: now(), secondsIndex: 5 })
+    Object.assign(fields, { pagination, drawn, power: 18_557, checksum: Buffer.alloc(32), previous: Buffer.alloc(32) })
+    Object.assign(fields, more)
+    const tid = Buffer.from([7])
+    const message = signedListRes(tid, undefined, writeSignedList(fields), Buffer.alloc(64, 5))
+    return writeFile([openRes(tid, undefined, tid, fields.serverId, undefined), message, closeRes(tid)])
+}
+
+/** The MUC's side as after a start of the board; frames that go to it, and those that come. */
+function started(display = 2) {
+    let coming = none
+    const heard = new PlcReceiver()
+    const frames: Buffer[] = []
+    const port = {
+        open: () => {},
+        send: (octets: Buffer) => frames.push(...heard.take(octets)),
+        receive: () => {
+            const octets = coming
+            coming = none
+            return octets
+        },
+        sent: () => true,
+    }
+    const kept = new KeptReadings(store)
+    const settings = { get: (name: string) => (name === "own_meters" ? own : "") }
+    const side = new IndicatorSide(new Indicator(store, displayDayAt, 60), kept, new MeterList(store), settings)
+    const clock = { secondsIndex: () => 1, utcSeconds: now, quality: () => 2 }
+    const logbook = new Logbook(store, logbookAt, logbookEntries, "ring", clock)
+    const keys = new KeyRing(store)
+    const end = new PlcEnd(Held.DisplayKey, displayLinkAt, display, side)
+    const server = new PlcServer(new PlcUart(port), [end], store, keys, nodeCcm, logbook)
+    return {
+        side,
+        keys,
+        server,
+        end,
+        logbook,
+        frames,
+        hear: (octets: Uint8Array) => {
+            coming = Buffer.concat([coming, octets])
+        },
+        take: (raw: Buffer) => {
+            const head = kept.take(raw, now())
+            if (head) side.see(head, now())
+        },
+        run: (seconds: number) => {
+            const end = time.ms + 1000 * seconds
+            while (time.ms < end) server.round()
+        },
+    }
+}
+
+/** The display's link, with a memory of its own. */
+function displayLink(withKey = key, address = 2, memory = new MemoryStore(plcLinkSize)): PlcLink {
+    const link = new PlcLink(memory, 0, nodeCcm, PlcWay.ToMuc, address, 1)
+    link.give(withKey)
+    return link
+}
+
+/** What the display reads of frames: the newest. */
+function shown(link: PlcLink, frames: Buffer[]): Values {
+    const all = frames.splice(0).map(frame => readValues(link.open(frame)))
+    expect(all.length).toBeGreaterThan(0)
+    return all[all.length - 1]
+}
+
+const refusals = (log: Logbook) =>
+    Array.from({ length: log.newest() }, (_, i) => uintBE(log.read(i + 1)!, 16, 2)).sort()
+const question = (link: PlcLink, underNew = false) => link.seal(questionOf(link.floor(), link.floor(true)), underNew)
+
+describe("what the display is told", () => {
+    test("nothing where no reading came: honestly no age", () => {
+        const muc = started()
+        muc.run(2)
+        expect(shown(displayLink(), muc.frames)).toMatchObject({ age: noAge, flags: 0 })
+    })
+
+    test("power, consumption since the day's first reading, the time of it and its age", () => {
+        const muc = started()
+        const link = displayLink()
+        muc.take(list(1, 100_000))
+        muc.run(20)
+        muc.take(list(2, 100_250))
+        muc.run(15)
+        const values = shown(link, muc.frames)
+        expect(values).toMatchObject({ power: 18_557, energy: 250, from: noon, time: noon + 20, zone: 60 })
+        expect(values.flags).toBe(Quality.TimeKnown | Quality.EnergyKnown)
+        muc.run(600)
+        expect(shown(link, muc.frames).age).toBeGreaterThan(540)
+    })
+
+    test("a list that the meter had stored does not stand for the present, nor one of another meter", () => {
+        const muc = started()
+        const link = displayLink()
+        muc.take(list(7, 5_000))
+        muc.run(15)
+        expect(shown(link, muc.frames).power).toBe(18_557)
+        muc.take(list(6, 4_000, { power: 1, seconds: noon - 900 }))
+        muc.take(list(9, 9_000, { power: 2, serverId: other }))
+        muc.run(70)
+        expect(shown(link, muc.frames)).toMatchObject({ power: 18_557, time: noon })
+        muc.take(list(8, 6_000, { power: 3, seconds: noon - 300 }))
+        muc.run(15)
+        const values = shown(link, muc.frames)
+        expect(values.power).toBe(3)
+        expect(values.age).toBeGreaterThan(380)
+    })
+
+    test("of several meters the one that stands first in own_meters", () => {
+        const muc = started()
+        const link = displayLink()
+        new MeterList(store).add(other)
+        own = `${other.toString("hex")},${meter.toString("hex")}`
+        muc.take(list(1, 1, { power: 11 }))
+        muc.take(list(1, 1, { power: 22, serverId: other }))
+        muc.take(list(2, 1, { power: 33 }))
+        muc.run(15)
+        expect(shown(link, muc.frames).power).toBe(22)
+    })
+
+    test("that the meter reports a fault, or that its time is not known", () => {
+        const muc = started()
+        const link = displayLink()
+        muc.take(list(1, 1_000, { status: 0x2 }))
+        muc.run(15)
+        expect(shown(link, muc.frames).flags & Quality.MeterFault).toBe(Quality.MeterFault)
+        muc.take(list(2, 1_000, { status: 0x130 }))
+        muc.run(15)
+        expect(shown(link, muc.frames).flags & Quality.MeterFault).toBe(0)
+        muc.take(list(3, 1_000, { status: 1, timeQuality: 1 }))
+        muc.run(15)
+        expect(shown(link, muc.frames)).toMatchObject({ flags: Quality.MeterFault, time: 0 })
+    })
+
+    test("after a power cut what was kept last, as old as it is, and the day goes on; with a clock that stopped nothing", () => {
+        const before = started()
+        before.take(list(1, 1_000))
+        time.ms += 60_000
+        before.take(list(2, 1_500))
+        time.ms += 120_000
+        const after = started()
+        const link = displayLink()
+        after.side.recall(now())
+        after.run(15)
+        const values = shown(link, after.frames)
+        expect(values).toMatchObject({ energy: 500, from: noon, time: noon + 60 })
+        expect(values.age).toBeGreaterThanOrEqual(120)
+        const without = started()
+        without.side.recall(0)
+        without.run(15)
+        expect(shown(link, without.frames).age).toBe(noAge)
+    })
+})
+
+describe("what comes over the line", () => {
+    test("a display that asks is answered at once, from the counter on that it names", () => {
+        const muc = started()
+        const link = displayLink()
+        muc.run(12)
+        muc.frames.length = 0
+        link.open(displayAnswers(2 ** 50))
+        muc.hear(question(link))
+        muc.run(1)
+        expect(shown(link, muc.frames).age).toBe(noAge)
+    })
+
+    /** A frame with a high counter, so that the display's floor lies above the MUC's. */
+    function displayAnswers(counter: number): Buffer {
+        const sender = new PlcLink(new MemoryStore(plcLinkSize), 0, nodeCcm, PlcWay.FromMuc, 1, 2)
+        sender.give(key)
+        sender.raise(counter)
+        return Buffer.from(sender.seal(Buffer.of(0)).subarray(1, -1))
+    }
+
+    test("a frame that is played again is refused and stands in the logbook once, and all of them are counted", () => {
+        const muc = started()
+        const link = displayLink()
+        const asked = question(link)
+        muc.hear(asked)
+        muc.run(2)
+        muc.frames.length = 0
+        for (let i = 0; i < 4; ++i) {
+            muc.hear(asked)
+            muc.run(1)
+        }
+        expect(muc.frames.length).toBe(0)
+        expect(refusals(muc.logbook)).toEqual([Code.PlcReplayed])
+        expect(uintBE(muc.logbook.head(), 40, 4)).toBe(3)
+        // Also after a power cut.
+        const after = started()
+        after.run(2)
+        after.frames.length = 0
+        after.hear(asked)
+        after.run(2)
+        expect(after.frames.length).toBe(0)
+        expect(uintBE(after.logbook.head(), 40, 4)).toBe(4)
+    })
+
+    test("a wrong key is refused and entered; garbled frames, noise and a neighbour's are passed over", () => {
+        const muc = started()
+        muc.run(2)
+        muc.frames.length = 0
+        muc.hear(question(displayLink(otherKey)))
+        muc.run(2)
+        expect(refusals(muc.logbook)).toEqual([Code.PlcWrongKey])
+        const garbled = question(displayLink())
+        garbled[20] ^= 0x10
+        for (const octets of [garbled, question(displayLink(key, 3)), randomBytes(3000), Buffer.alloc(9)]) {
+            muc.hear(octets)
+            muc.run(2)
+        }
+        const backwards = new PlcLink(new MemoryStore(plcLinkSize), 0, nodeCcm, PlcWay.FromMuc, 2, 1)
+        backwards.give(key)
+        muc.hear(backwards.seal(questionOf(1, 1)))
+        muc.run(2)
+        expect(muc.frames.length).toBe(0)
+        expect(refusals(muc.logbook)).toEqual([Code.PlcWrongKey])
+        muc.hear(question(displayLink()))
+        muc.run(2)
+        expect(muc.frames.length).toBe(1)
+    })
+
+    test("what is sealed by the right key and is no question is refused", () => {
+        const muc = started()
+        muc.run(2)
+        muc.frames.length = 0
+        muc.hear(displayLink().seal(Buffer.from("give me the register")))
+        muc.run(2)
+        expect(muc.frames.length).toBe(0)
+        expect(refusals(muc.logbook)).toEqual([])
+    })
+})
+
+describe("keys", () => {
+    test("without one the line is silent, and whatever comes is nobody's", () => {
+        new KeyRing(store).put(Held.DisplayKey, none, none)
+        const muc = started()
+        muc.hear(question(displayLink()))
+        muc.run(120)
+        expect(muc.frames.length).toBe(0)
+        expect(muc.logbook.newest()).toBe(0)
+    })
+
+    test("one that is changed goes beside the former until the display has it; one that is removed is gone from the memory", () => {
+        const muc = started()
+        const link = displayLink()
+        muc.run(2)
+        shown(link, muc.frames)
+        muc.keys.put(Held.DisplayKey, none, otherKey)
+        muc.server.rekey()
+        muc.run(61)
+        shown(link, muc.frames)
+        link.give(otherKey)
+        muc.hear(question(link, true))
+        muc.run(2)
+        shown(link, muc.frames)
+        expect([muc.end.link!.keys(), link.keys()]).toEqual([1, 1])
+        expect(store.cells.includes(key)).toBe(false)
+        muc.keys.put(Held.DisplayKey, none, none)
+        muc.server.rekey()
+        muc.run(120)
+        expect(muc.frames.length).toBe(0)
+        expect(store.cells.includes(otherKey)).toBe(false)
+    })
+
+    test("one that was put in again does not repeat a counter", () => {
+        const counters = new Set<number>()
+        for (let i = 0; i < 5; ++i) {
+            const ring = new KeyRing(store)
+            ring.put(Held.DisplayKey, none, none)
+            started().run(1)
+            ring.put(Held.DisplayKey, none, key)
+            const muc = started()
+            muc.run(130)
+            expect(muc.frames.length).toBeGreaterThan(1)
+            for (const frame of muc.frames) {
+                // Behind the key's number, version, both addresses; stuffing moves nothing but zeros.
+                const link = displayLink()
+                link.open(frame)
+                expect(counters.has(link.floor())).toBe(false)
+                counters.add(link.floor())
+            }
+        }
+    })
+
+    test("counters that are damaged end the link, until a new key is ordered", () => {
+        started().run(2)
+        store.cells.fill(0x77, displayLinkAt + 1, displayLinkAt + plcLinkSize)
+        const muc = started()
+        muc.run(70)
+        expect(muc.frames.length).toBe(0)
+        muc.keys.put(Held.DisplayKey, none, otherKey)
+        muc.server.rekey()
+        muc.run(2)
+        expect(shown(displayLink(otherKey), muc.frames).age).toBe(noAge)
+    })
+
+    test("power cuts at any octet while it talks: no counter comes twice, and there is always a next picture", () => {
+        const memory = new MemoryStore(plcLinkSize)
+        let newest = 0
+        for (let cut = 0; cut < 420; cut += 7) {
+            store.cutAfter = cut
+            try {
+                const muc = started()
+                for (let i = 0; i < 3; ++i) {
+                    muc.take(list(3 * cut + i + 1, 1_000))
+                    muc.run(11)
+                    const link = displayLink(key, 2, memory)
+                    muc.hear(question(link))
+                    muc.run(1)
+                    for (const frame of muc.frames.splice(0)) {
+                        link.open(frame)
+                        expect(link.floor()).toBeGreaterThan(newest)
+                        newest = link.floor()
+                    }
+                }
+            } catch (error) {
+                if (!(error instanceof Cut)) throw error
+            }
+            store.cutAfter = Number.POSITIVE_INFINITY
+            const muc = started()
+            const link = displayLink(key, 2, memory)
+            muc.hear(question(link))
+            muc.run(3)
+            const last = muc.frames.pop()!
+            expect(readValues(link.open(last)).zone).toBe(60)
+            newest = link.floor()
+        }
+    }, 60_000)
+})
+
+test("an exchange of a key keeps its pair from what TLS makes in advance, for a minute; a handshake ends it", () => {
+    const made: number[] = []
+    const secret = Buffer.alloc(32, 3)
+    const inner = {
+        prepare: () => made.push(time.ms),
+        begin: () =>
+            Buffer.from(
+                `${"6b17d1f2e12c4247f8bce6e563a440f277037d812deb33a0f4a13945d898c296"}4fe342e2fe1a7f9b8ee7eb4a7c0f9e162bce33576b315ececbb6406837bf51f5`,
+                "hex",
+            ),
+        agree: () => secret,
+    }
+    const id = Buffer.from("05000000000001", "hex")
+    const exchange = new KeyExchange(inner, id)
+    exchange.prepare()
+    exchange.offer()
+    exchange.prepare()
+    expect(made.length).toBe(1)
+    time.advance(60_000)
+    exchange.prepare()
+    expect(made.length).toBe(2)
+    exchange.offer()
+    exchange.begin()
+    exchange.prepare()
+    expect(made.length).toBe(3)
+    // What is sealed to a pair that is gone opens nothing, whatever the agreement gives.
+    const offered = exchange.offer()
+    const sealed = sealKey(offered, id, Held.DisplayKey, none, key)
+    expect(() => exchange.open(sealed)).toThrow()
+    expect(() => exchange.open(Buffer.alloc(63))).toThrow()
+})
