@@ -6,6 +6,7 @@ import { type Call, callOver, findBoard, LinkError, meterTarget, type Target } f
 import { MeterUnderCalibration } from "../calibrate/meter.ts"
 import { type ChipBench, type MeterBench, meterBench, mucBench } from "../chips/bench.ts"
 import type { LoadSource } from "../chips/load-source.ts"
+import type { PlcLine } from "../chips/plc-line.ts"
 import { Rs485Wire } from "../chips/rs485-wire.ts"
 import { type LanNetwork, W5500 } from "../chips/w5500.ts"
 import { MucUnderInstallation, mucTarget } from "../commission/muc.ts"
@@ -13,6 +14,7 @@ import { Board } from "../vm/board.ts"
 import type { Image } from "../vm/compile.ts"
 import { openBoardBus } from "../vm/jacdac.ts"
 import { World, type WorldOptions } from "../vm/world.ts"
+import { roomDb } from "./display.ts"
 import { LineProbe } from "./line-probe.ts"
 
 /** A meter on the desk: the board in the VM and the parts on its bus. */
@@ -34,6 +36,8 @@ export interface DeskMucOptions {
     program?: string
     /** What the board's Ethernet part is plugged into, where it has one. */
     lan?: LanNetwork
+    /** The power line that its modem is on, where it has one. */
+    plc?: PlcLine
 }
 
 /** Images of a meter. */
@@ -140,8 +144,8 @@ export class Desk {
     }
 
     /** Puts a MUC on the line and powers it. */
-    async startMuc({ uplink, serial = 1, settings, program = "muc", lan }: DeskMucOptions): Promise<void> {
-        await this.powerMuc(program, serial, { uplink, ...settings }, lan)
+    async startMuc({ uplink, serial = 1, settings, program = "muc", lan, plc }: DeskMucOptions): Promise<void> {
+        await this.powerMuc(program, serial, { uplink, ...settings }, lan, plc)
     }
 
     /** Powers a MUC with the image for production and installation. */
@@ -154,10 +158,17 @@ export class Desk {
         serial: number,
         settings: Record<string, string>,
         lan?: LanNetwork,
+        plc?: PlcLine,
     ): Promise<void> {
         const { image } = await ensureBuilt(program, "vm")
         const stateDir = this.options.state && join(this.options.state, `muc-${serial}`)
-        const bench = mucBench({ clock: this.world, serial, stateDir, wire: this.wire })
+        const bench = mucBench({
+            clock: this.world,
+            serial,
+            stateDir,
+            wire: this.wire,
+            secondWire: plc?.join(roomDb).wire,
+        })
         const spi = lan && new W5500({ clock: this.world, network: lan })
         const board = new Board({
             image,

@@ -1,13 +1,11 @@
 import { Indicator, indicatorSize } from "../../firmware/core/indicator"
 import { PlcLink, PlcWay, plcLinkSize } from "../../firmware/core/plc-link"
-import { I2cBusModel } from "../chips/bus.ts"
 import { household } from "../chips/household.ts"
 import { type LoadSource, wattsOf } from "../chips/load-source.ts"
-import { Mb85rc1mt } from "../chips/mb85rc1mt.ts"
 import { PlcLine } from "../chips/plc-line.ts"
-import { Sc16is752 } from "../chips/sc16is752.ts"
-import { Ssd1306 } from "../chips/ssd1306.ts"
+import type { Ssd1306 } from "../chips/ssd1306.ts"
 import { plainFormat } from "../chips/uart-frame.ts"
+import { displayParts, roomDb } from "../desk/display.ts"
 import { nodeCcm } from "../node/ccm.ts"
 import type { World } from "../vm/world.ts"
 
@@ -32,14 +30,9 @@ class Memory {
  * meter: a household by the serial number, or `load`. `key` 32 octets.
  */
 export function displayDesk(world: World, serial: number, key: Buffer, load?: LoadSource) {
-    const panel = new Ssd1306()
-    const uart = new Sc16is752({ clock: world })
-    const parts = [new Mb85rc1mt({ clock: world }), uart, panel]
-    const bus = new I2cBusModel(world)
-    for (const part of parts) bus.attach(part)
     const line = new PlcLine({ clock: world, seed: serial })
-    uart.channels[0].connect(line.join(20).wire)
-    const tap = line.join(20).wire.tap({ format: plainFormat(line.baud) })
+    const { bus, parts, panel } = displayParts(world, line)
+    const tap = line.join(roomDb).wire.tap({ format: plainFormat(line.baud) })
 
     const link = new PlcLink(new Memory(plcLinkSize), 0, nodeCcm, PlcWay.FromMuc, 1, 2)
     link.give(key)
