@@ -96,9 +96,14 @@ export function questionOf(floor: number, floorUnderNew: number): Buffer {
     return message
 }
 
+/** Is it the question of a peer, with its floors? */
+export function isQuestion(message: Buffer): boolean {
+    return message.length === questionSize && message[0] === questionKind
+}
+
 /** The higher floor of a question, to which the sender's counter goes: `PlcMessage`. */
 export function floorOf(message: Buffer): number {
-    if (message.length !== questionSize || message[0] !== questionKind)
+    if (!isQuestion(message))
         fail(Code.PlcMessage, 0, questionSize + " octets of a question", message.length + " octets")
     return Math.max(message.getAt(1, "u64"), message.getAt(9, "u64"))
 }

@@ -1,13 +1,9 @@
-import type { Settings } from "../../hal/ports"
-import { type AccessTable, Fn } from "../core/access"
-import { PlombError } from "../core/errors"
 import { cut } from "../core/octets"
 import { TIME_STAMP } from "../core/sml-values"
-import { Role } from "../core/x509-role"
-import { drawnAt, fedInAt, idAt, idSize, type KeptReadings, kindAt, numberAt, powerAt, timeAt } from "./kept"
+import { drawnAt, fedInAt, idAt, idSize, kindAt, numberAt, powerAt, timeAt } from "./kept"
 import type { KeyRing } from "./keys"
 import type { Lockout } from "./lockout"
-import type { MeterList } from "./meters"
+import type { OwnReadings } from "./own-readings"
 
 /** Longest request head. A browser's has some 700 octets. */
 export const longestRequest = 1024
@@ -40,12 +36,9 @@ export type Say = (octets: Buffer) => void
 /** The customer's page: HTTP/1.1 (RFC 9112), one request a connection, GET only, Basic authentication (RFC 7617). */
 export class CustomerPage {
     constructor(
-        private readonly kept: KeptReadings,
+        private readonly own: OwnReadings,
         private readonly keys: KeyRing,
         private readonly lockout: Lockout,
-        private readonly table: AccessTable,
-        private readonly meters: MeterList,
-        private readonly settings: Settings,
     ) {}
 
     /** Answers a request: its head up to the empty line, or what came of one that has none within `longestRequest`. */
@@ -100,30 +93,24 @@ export class CustomerPage {
         const list = json || target === "/"
         const wanted = target.slice(0, 10) === "/evidence/" ? parseInt(target.slice(10)) : 0
         if (!list && !(wanted > 0)) return "404 Not Found"
-        if (!this.allows(Fn.readCurrent)) return "403 Forbidden"
-        // Of each meter the newest, and the others where history may be read.
-        const history = this.allows(Fn.readProfile)
-        let seen = ""
+        const places = this.own.places()
+        if (!places) return "403 Forbidden"
         let separator = "["
         if (list) {
             sayHead(say, "200 OK", json ? "application/json" : "text/html", "")
             if (!json) say(Buffer.from(pageHead))
         }
-        const places = this.kept.newestFirst()
         for (let i = 0; i < places.length; ++i) {
-            const head = this.kept.head(places[i])
-            const meter = head ? cut(head, idAt, idSize).toString("hex") : ""
-            if (!head || !this.own(meter)) continue
+            const head = this.own.kept.head(places[i])
+            if (!head) continue
+            const meter = cut(head, idAt, idSize).toString("hex")
             const number = head.getAt(numberAt, "u32")
-            const first = seen.indexOf(meter) < 0
-            if (first) seen += meter
-            if (!(first || history)) continue
             if (list) {
                 const row = rowOf(head, meter, json)
                 say(Buffer.from(json ? separator + row : row))
                 separator = ",\n"
             } else if (number === wanted) {
-                const file = this.kept.file(number)
+                const file = this.own.kept.file(number)
                 if (!file) break
                 const name = meter + "-" + number + ".sml"
                 const more = 'Content-Disposition: attachment; filename="' + name + '"\r\n'
@@ -135,23 +122,6 @@ export class CustomerPage {
         if (!list) return "404 Not Found"
         say(Buffer.from(!json ? pageTail : separator === "[" ? "[]\n" : "]\n"))
         return ""
-    }
-
-    /** Is it the customer's meter: one of setting `own_meters`, or the only one of the line where that is not set? */
-    private own(meter: string): boolean {
-        const own = this.settings.get("own_meters")
-        if (own.length > 0) return own.toLowerCase().indexOf(meter) >= 0
-        return this.meters.count() === 1 && this.meters.idAt(0).toString("hex") === meter
-    }
-
-    private allows(fn: Fn): boolean {
-        try {
-            return this.table.allows(Role.customer, fn)
-        } catch (e: any) {
-            // A damaged table allows nothing.
-            if (!(e instanceof PlombError)) throw e
-            return false
-        }
     }
 }
 

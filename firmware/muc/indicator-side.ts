@@ -68,6 +68,9 @@ export class IndicatorSide implements PlcService {
         this.asked = true
     }
 
+    /** It is told its values whether it asks or not. */
+    low(_link: PlcLink): void {}
+
     private isShown(id: Buffer): boolean {
         const own = this.settings.get("own_meters")
         if (own.length > 0) return own.toLowerCase().indexOf(id.toString("hex")) === 0

@@ -2,16 +2,15 @@ import type { Machine } from "../../hal/machine"
 import { startPart } from "../../hal/parts"
 import type { ListeningPort, SpiPort } from "../../hal/ports"
 import { W5500 } from "../../hal/w5500"
-import { Fn } from "../core/access"
-import { Code, PlombError } from "../core/errors"
+import { PlombError } from "../core/errors"
 import { join } from "../core/octets"
-import { Role } from "../core/x509-role"
 import { CustomerPage } from "./customer"
 import { KeptReadings } from "./kept"
 import { LanServer } from "./lan-server"
 import { callHeadEnd, LineSide, startLine } from "./line"
 import { ListFunctions } from "./list-functions"
-import { Lockout } from "./lockout"
+import { loggedLockout } from "./lockout"
+import { OwnReadings } from "./own-readings"
 import { MucTrust } from "./peer-trust"
 import { SecureUplink } from "./secure-uplink"
 import { Room, Turn } from "./turns"
@@ -19,7 +18,6 @@ import type { Answers } from "./uplink"
 
 /** Where the customer's page is. */
 const httpsPort = 443
-const nobody = hex`0000000000000000`
 
 /**
  * The MUC with the customer's page on its Ethernet part, and without the directory: revocation lists come over the uplink. What the head-end
@@ -47,11 +45,12 @@ export function start(machine: Machine): void {
     const toHeadEnd = new SecureUplink(uplink, holdings, custody, agreement, trust, new Turn(room, true))
     const spi = machine.spi
     if (spi) {
-        const locked = new Lockout(fram, failures => {
-            const customer = { role: Role.customer, id: nobody }
-            functions.logbook.refused(Fn.readCurrent, customer, Code.PasswordLocked, Buffer.from([failures]))
-        })
-        const page = new CustomerPage(kept, keys, locked, functions.table, side.meters, machine.settings)
+        const locked = loggedLockout(fram, functions.logbook)
+        const page = new CustomerPage(
+            new OwnReadings(kept, functions.table, side.meters, machine.settings),
+            keys,
+            locked,
+        )
         const port = ethernet(spi, machine)
         const turns = [new Turn(lineRoom, false), new Turn(room, false)]
         if (port) serveCustomer.start(new LanServer(port, holdings, custody, agreement, turns, page))

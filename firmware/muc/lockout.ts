@@ -1,9 +1,12 @@
+import { Fn } from "../core/access"
 import { Code, PlombError } from "../core/errors"
 import { SwitchedRecord } from "../core/journal"
+import type { Logbook } from "../core/logbook"
 import { sameOctets } from "../core/octets"
 import { passwordHolds } from "../core/password"
 import { platform } from "../core/platform"
 import type { Store } from "../core/store"
+import { Role } from "../core/x509-role"
 import { lockoutAt } from "./layout"
 
 /** Wrong passwords in a row before anybody has to wait. */
@@ -75,4 +78,12 @@ export class Lockout {
             return 255
         }
     }
+}
+
+/** Tries of the customer's password, each wait entered in the logbook. */
+export function loggedLockout(store: Store, logbook: Logbook): Lockout {
+    return new Lockout(store, failures => {
+        const customer = { role: Role.customer, id: Buffer.alloc(8) }
+        logbook.refused(Fn.readCurrent, customer, Code.PasswordLocked, Buffer.from([failures]))
+    })
 }

@@ -11,8 +11,8 @@ import { takeBroughtList } from "./proof"
 export class PlcFunctions extends Functions {
     /** Set before anything is answered, where the board has an uplink. */
     exchange: KeyExchange | undefined
-    /** Called when the ring holds another key of a link. */
-    onKey: () => void = () => {}
+    /** Called when the ring holds another key of a link, or none any more. */
+    onKey: (kind: Held) => void = () => {}
 
     protected override setHere(which: number, value: Buffer, enter: (detail: Buffer) => void): void {
         if (which === 0x21) {
@@ -26,7 +26,7 @@ export class PlcFunctions extends Functions {
         this.keys.mustFit(kind, sealed.address, sealed.value)
         enter(Buffer.from([kind, 0]))
         this.keys.put(kind, sealed.address, sealed.value)
-        this.onKey()
+        this.onKey(kind)
     }
 
     protected override readHere(which: number): Buffer {

@@ -16,6 +16,8 @@ export interface PlcService {
     due(): Buffer | undefined
     /** What the peer said, proved. Throws `PlcMessage` for what is none. */
     hear(message: Buffer, link: PlcLink): void
+    /** The peer's counter lies below our floor, or somebody plays a frame of it again. */
+    low(link: PlcLink): void
 }
 
 /** A link to the one peer that has address `peer` and the key of `kind`; its counters lie at `at`. */
@@ -34,7 +36,8 @@ export class PlcEnd {
 /** The MUC's side of a power line: all its links over one modem, each under the key that the key ring holds for it. */
 export class PlcServer {
     private rekeyed = true
-    private ordered = false
+    /** Kinds of key that were ordered since the last round. */
+    private ordered: Held[] = []
 
     constructor(
         private readonly line: PlcUart,
@@ -45,10 +48,10 @@ export class PlcServer {
         private readonly logbook: Logbook,
     ) {}
 
-    /** Another key was put into the ring, or one taken out. It is the line's fiber that changes a link. */
-    rekey(): void {
+    /** Another key of this kind was put into the ring, or it was taken out. It is the line's fiber that changes a link. */
+    rekey(kind: Held): void {
+        this.ordered.push(kind)
         this.rekeyed = true
-        this.ordered = true
     }
 
     /** One round of the loop: sends what is due and takes what has come. Waits a little. */
@@ -56,7 +59,9 @@ export class PlcServer {
         const ends = this.ends
         if (this.rekeyed) {
             this.rekeyed = false
-            for (let i = 0; i < ends.length; ++i) this.take(ends[i])
+            const ordered = this.ordered
+            this.ordered = []
+            for (let i = 0; i < ends.length; ++i) this.take(ends[i], ordered.indexOf(ends[i].kind) >= 0)
         }
         for (let i = 0; i < ends.length; ++i) {
             const link = ends[i].link
@@ -74,10 +79,10 @@ export class PlcServer {
     }
 
     /** Gives a link the key that is held for it. Counters that are damaged are begun anew under an ordered key only: they must not repeat under one that was in use. */
-    private take(end: PlcEnd): void {
+    private take(end: PlcEnd, ordered: boolean): void {
         const key = this.keys.only(end.kind)
         try {
-            if (!end.link && this.ordered) this.store.write(end.at, Buffer.alloc(plcLinkSize))
+            if (!end.link && ordered) this.store.write(end.at, Buffer.alloc(plcLinkSize))
             const link = end.link || new PlcLink(this.store, end.at, this.cipher, PlcWay.FromMuc, mucAddress, end.peer)
             end.link = link
             if (key) link.give(key)
@@ -102,6 +107,7 @@ export class PlcServer {
                 if (!(e instanceof PlombError)) throw e
                 if (e.code === Code.PlcUnknownPeer) continue
                 console.log("plc " + end.peer + ": " + e.message)
+                if (e.code === Code.PlcReplayed) end.service.low(link)
                 if (e.code === Code.PlcWrongKey || e.code === Code.PlcReplayed)
                     this.logbook.refused(Fn.readCurrent, undefined, e.code, Buffer.from([end.peer]))
                 return

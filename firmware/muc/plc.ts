@@ -4,11 +4,14 @@ import { PlcUart } from "../../hal/plc-uart"
 import { PlombError } from "../core/errors"
 import { Indicator } from "../core/indicator"
 import { Held } from "../core/inventory"
+import { CustomerSide } from "./customer-side"
 import { IndicatorSide } from "./indicator-side"
 import { KeptReadings } from "./kept"
 import { KeyExchange } from "./key-exchange"
-import { displayDayAt, displayLinkAt } from "./layout"
+import { displayDayAt, displayLinkAt, userLinkAt } from "./layout"
 import { callHeadEnd, LineSide, startLine } from "./line"
+import { loggedLockout } from "./lockout"
+import { OwnReadings } from "./own-readings"
 import { MucTrust } from "./peer-trust"
 import { PlcFunctions } from "./plc-functions"
 import { PlcEnd, PlcServer } from "./plc-server"
@@ -17,12 +20,13 @@ import type { Answers } from "./uplink"
 
 /** Addresses on the power line where none are set. */
 const displayAddress = 2
+const adapterAddress = 3
 /** Local time less UTC where it is not set, minutes. */
 const usualZone = 60
 
 /**
  * The MUC with a PLC modem on the second channel of its UART chip, and without the directory: revocation lists and keys of the links come over the
- * uplink. What the head-end reads of the meters is kept and told to the consumption display.
+ * uplink. What the head-end reads of the meters is kept and told to the consumption display, and to the customer who has his password.
  */
 export function start(machine: Machine): void {
     const side = new LineSide(machine)
@@ -41,9 +45,15 @@ export function start(machine: Machine): void {
     const display = new IndicatorSide(indicator, kept, side.meters, settings)
     display.recall(functions.trust.utcSeconds())
     const displayAt = parseInt(settings.get("display")) || displayAddress
-    const ends = [new PlcEnd(Held.DisplayKey, displayLinkAt, displayAt, display)]
+    const own = new OwnReadings(kept, functions.table, side.meters, settings)
+    const customer = new CustomerSide(own, keys, loggedLockout(fram, functions.logbook))
+    const adapterAt = parseInt(settings.get("adapter")) || adapterAddress
+    const ends = [
+        new PlcEnd(Held.DisplayKey, displayLinkAt, displayAt, display),
+        new PlcEnd(Held.UserKey, userLinkAt, adapterAt, customer),
+    ]
     const server = new PlcServer(new PlcUart(side.uart.port(1)), ends, fram, keys, new BoardCipher(), functions.logbook)
-    functions.onKey = () => server.rekey()
+    functions.onKey = kind => server.rekey(kind)
     serveLine.start(server)
     const agreement = machine.agreement
     const uplink = machine.uplink

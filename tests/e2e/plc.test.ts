@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { afterAll, beforeAll, expect, test } from "vitest"
+import { plcLinkSize } from "../../firmware/core/plc-link.ts"
 import { getProcParameterReq, setProcParameterReq } from "../../firmware/core/sml-messages.ts"
 import { keysPath, logbookPath, octetsLeaf } from "../../firmware/core/sml-parameter.ts"
 import { Signer } from "../../tools/authority/signer.ts"
@@ -11,16 +12,18 @@ import { constantLoad } from "../../tools/chips/load-source.ts"
 import { PlcLine } from "../../tools/chips/plc-line.ts"
 import { plainFormat } from "../../tools/chips/uart-frame.ts"
 import { kind } from "../../tools/commission/secrets.ts"
-import { layOutDesk } from "../../tools/desk/calibrated.ts"
+import { installMuc, layOutReadable } from "../../tools/desk/calibrated.ts"
 import { Desk, mucServerId } from "../../tools/desk/desk.ts"
 import { displayOn, roomDb } from "../../tools/desk/display.ts"
 import { partyTls } from "../../tools/desk/parties.ts"
+import { PlcAdapter } from "../../tools/desk/plc-adapter.ts"
 import { UplinkPeer } from "../../tools/desk/uplink-peer.ts"
 import { listMessage } from "../../tools/headend/requests.ts"
 import { readResponse, treeValues } from "../../tools/headend/responses.ts"
 import { sealKey } from "../../tools/operator/seal.ts"
 import { readAnswer } from "../../tools/verify/answer-file.ts"
 import { readSmlFile } from "../../tools/verify/sml-file.ts"
+import { MemoryStore } from "../helpers/memory-store.ts"
 import { read } from "../helpers/seen.ts"
 
 /** Meter, MUC with its PLC modem, and display in one virtual world; the test is head-end and security management. */
@@ -29,6 +32,8 @@ const serial = 4718
 const id = Buffer.from(serverIdOf(serial), "hex")
 const muc = Buffer.from(mucServerId(1), "hex")
 const keys = ["5a", "a5"].map(octet => octet.repeat(32))
+const userKey = "3c".repeat(32)
+const password = "correct horse"
 
 let folder: string
 let desk: Desk
@@ -44,9 +49,10 @@ const requestId = () => Buffer.from([0xac, ++asked >> 8, asked & 0xff])
 
 beforeAll(async () => {
     folder = mkdtempSync(join(tmpdir(), "plomb-plc-"))
-    await layOutDesk(folder, [serial])
+    await layOutReadable(folder, [serial])
     const pki = join(folder, "pki")
     const state = join(folder, "state")
+    await installMuc(state, pki, 1, undefined, [], password)
     peer = new UplinkPeer(pki)
     await peer.listen()
     desk = await Desk.open({
@@ -95,11 +101,11 @@ async function readMeter(): Promise<void> {
     }
 }
 
-/** Security management gives the MUC a key of the display. */
-async function putKey(key: string): Promise<string[]> {
+/** Security management gives the MUC a key of the display, or of the customer's adapter. */
+async function putKey(key: string, of = kind.key1Plc): Promise<string[]> {
     const get = (request: Buffer) => getProcParameterReq(request, muc, [keysPath])
     const { outcomes } = readAnswer(readSmlFile(await ask(management, muc, get)))
-    const sealed = sealKey(outcomes[0].tree!.value, muc, kind.key1Plc, Buffer.alloc(0), Buffer.from(key, "hex"))
+    const sealed = sealKey(outcomes[0].tree!.value, muc, of, Buffer.alloc(0), Buffer.from(key, "hex"))
     const set = (request: Buffer) => setProcParameterReq(request, muc, [keysPath], octetsLeaf(keysPath, sealed))
     return attentionsOf(await ask(management, muc, set))
 }
@@ -205,4 +211,47 @@ test("a meter that is dead: no value that stands for the present, and since when
     await desk.world.runFor(15_000)
     expect(shown()[0]).toMatch(/^1[45]\d\d W$/)
     expect(log().filter(words => words.startsWith("muc 05"))).toHaveLength(2)
+}, 300_000)
+
+/** What the customer's adapter is asked for, while the world goes on. */
+const wait = <T>(work: Promise<T>) => desk.world.runWhile(work, 600_000)
+
+test("the customer's adapter reads his meter with his password over the power line, and gets the list as it left the meter", async () => {
+    const store = new MemoryStore(plcLinkSize)
+    const adapter = new PlcAdapter(desk.world, line, store, Buffer.from(userKey, "hex"))
+    await expect(wait(adapter.readings(password))).rejects.toThrow("does not answer")
+    expect(await putKey(userKey, kind.key2Plc)).toEqual(["fd00"])
+    const raw = await reading()
+    const readings = await wait(adapter.readings(password))
+    expect(readings[0]).toMatchObject({
+        meter: id.toString("hex"),
+        watts: expect.closeTo(1500, -2),
+        fedInKwh: 0,
+        sound: true,
+    })
+    expect(Math.abs(readings[0].atSeconds! - desk.world.nowMs() / 1000)).toBeLessThan(120)
+    const file = await wait(adapter.evidence(password, readings[0].number))
+    expect(file.equals(raw)).toBe(true)
+    // The display goes on meanwhile.
+    expect(shown()[0]).toMatch(/^1[45]\d\d W$/)
+
+    await desk.muc!.board.powerOff()
+    await desk.muc!.board.powerOn()
+    expect((await wait(adapter.readings(password)))[0].number).toBe(readings[0].number)
+    // And after the adapter's own power cut, with what it keeps.
+    const again = new PlcAdapter(desk.world, line, store, Buffer.from(userKey, "hex"))
+    expect((await wait(again.readings(password))).length).toBe(readings.length)
+}, 300_000)
+
+test("wrong passwords lock the adapter out, after a power cut too; the display and the head-end are served on", async () => {
+    const adapter = new PlcAdapter(desk.world, line, new MemoryStore(plcLinkSize), Buffer.from(userKey, "hex"))
+    for (let i = 0; i < 3; ++i) await expect(wait(adapter.readings(`wrong ${i}`))).rejects.toThrow("WrongPassword")
+    await expect(wait(adapter.readings(password))).rejects.toThrow("Locked")
+    await desk.muc!.board.powerOff()
+    await desk.muc!.board.powerOn()
+    await expect(wait(adapter.readings(password))).rejects.toThrow("Locked")
+    await readMeter()
+    await desk.world.runFor(40_000)
+    expect(shown()[0]).toMatch(/^1[45]\d\d W$/)
+    expect((await wait(adapter.readings(password)))[0].meter).toBe(id.toString("hex"))
 }, 300_000)

@@ -12,6 +12,7 @@ import { KeyRing } from "../../firmware/muc/keys"
 import { accessAt, keptPlaces, lockoutAt } from "../../firmware/muc/layout"
 import { Lockout } from "../../firmware/muc/lockout"
 import { MeterList } from "../../firmware/muc/meters"
+import { OwnReadings } from "../../firmware/muc/own-readings"
 import { passwordVerifier } from "../../tools/commission/secrets"
 import { Cut, MemoryStore } from "../helpers/memory-store"
 import { ModelTime } from "../helpers/model-time"
@@ -59,12 +60,9 @@ function started() {
     const settings = { get: (key: string) => (key === "own_meters" ? own : "") }
     const kept = new KeptReadings(store)
     const page = new CustomerPage(
-        kept,
+        new OwnReadings(kept, new AccessTable(store, accessAt), new MeterList(store), settings),
         new KeyRing(store),
         lockout,
-        new AccessTable(store, accessAt),
-        new MeterList(store),
-        settings,
     )
     return { kept, page, lockout }
 }

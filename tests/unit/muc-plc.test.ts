@@ -1,7 +1,18 @@
 import { randomBytes } from "node:crypto"
 import { beforeEach, describe, expect, test } from "vitest"
+import { AccessTable } from "../../firmware/core/access"
+import { Ask, Reply, readCustomerAnswer, readingSize, requestOf } from "../../firmware/core/customer-line"
 import { Code } from "../../firmware/core/errors"
-import { Indicator, noAge, Quality, questionOf, readValues, type Values } from "../../firmware/core/indicator"
+import {
+    floorOf,
+    Indicator,
+    isQuestion,
+    noAge,
+    Quality,
+    questionOf,
+    readValues,
+    type Values,
+} from "../../firmware/core/indicator"
 import { Held } from "../../firmware/core/inventory"
 import { Logbook } from "../../firmware/core/logbook"
 import { uintBE } from "../../firmware/core/octets"
@@ -10,14 +21,19 @@ import { PlcLink, PlcWay, plcLinkSize } from "../../firmware/core/plc-link"
 import { SignedListFields, signedListRes, TIME_TRUSTED, writeSignedList } from "../../firmware/core/signed-list"
 import { closeRes, openRes } from "../../firmware/core/sml-messages"
 import { writeFile } from "../../firmware/core/sml-transport"
+import { Role } from "../../firmware/core/x509-role"
+import { CustomerSide } from "../../firmware/muc/customer-side"
 import { IndicatorSide } from "../../firmware/muc/indicator-side"
 import { KeptReadings } from "../../firmware/muc/kept"
 import { KeyExchange } from "../../firmware/muc/key-exchange"
 import { KeyRing } from "../../firmware/muc/keys"
-import { displayDayAt, displayLinkAt, logbookAt, logbookEntries } from "../../firmware/muc/layout"
+import { accessAt, displayDayAt, displayLinkAt, logbookAt, logbookEntries, userLinkAt } from "../../firmware/muc/layout"
+import { loggedLockout } from "../../firmware/muc/lockout"
 import { MeterList } from "../../firmware/muc/meters"
+import { OwnReadings } from "../../firmware/muc/own-readings"
 import { PlcEnd, PlcServer } from "../../firmware/muc/plc-server"
 import { PlcUart } from "../../hal/plc-uart"
+import { passwordVerifier } from "../../tools/commission/secrets"
 import { nodeCcm } from "../../tools/node/ccm"
 import { sealKey } from "../../tools/operator/seal"
 import { Cut, MemoryStore } from "../helpers/memory-store"
@@ -78,7 +94,10 @@ function started(display = 2) {
     const logbook = new Logbook(store, logbookAt, logbookEntries, "ring", clock)
     const keys = new KeyRing(store)
     const end = new PlcEnd(Held.DisplayKey, displayLinkAt, display, side)
-    const server = new PlcServer(new PlcUart(port), [end], store, keys, nodeCcm, logbook)
+    const visible = new OwnReadings(kept, new AccessTable(store, accessAt), new MeterList(store), settings)
+    const customer = new CustomerSide(visible, keys, loggedLockout(store, logbook))
+    const ends = [end, new PlcEnd(Held.UserKey, userLinkAt, 3, customer)]
+    const server = new PlcServer(new PlcUart(port), ends, store, keys, nodeCcm, logbook)
     return {
         side,
         keys,
@@ -297,7 +316,7 @@ describe("keys", () => {
         muc.run(2)
         shown(link, muc.frames)
         muc.keys.put(Held.DisplayKey, none, otherKey)
-        muc.server.rekey()
+        muc.server.rekey(Held.DisplayKey)
         muc.run(61)
         shown(link, muc.frames)
         link.give(otherKey)
@@ -307,7 +326,7 @@ describe("keys", () => {
         expect([muc.end.link!.keys(), link.keys()]).toEqual([1, 1])
         expect(store.cells.includes(key)).toBe(false)
         muc.keys.put(Held.DisplayKey, none, none)
-        muc.server.rekey()
+        muc.server.rekey(Held.DisplayKey)
         muc.run(120)
         expect(muc.frames.length).toBe(0)
         expect(store.cells.includes(otherKey)).toBe(false)
@@ -340,7 +359,7 @@ describe("keys", () => {
         muc.run(70)
         expect(muc.frames.length).toBe(0)
         muc.keys.put(Held.DisplayKey, none, otherKey)
-        muc.server.rekey()
+        muc.server.rekey(Held.DisplayKey)
         muc.run(2)
         expect(shown(displayLink(otherKey), muc.frames).age).toBe(noAge)
     })
@@ -377,6 +396,181 @@ describe("keys", () => {
             newest = link.floor()
         }
     }, 60_000)
+})
+
+describe("the customer", () => {
+    const userKey = Buffer.alloc(32, 0x33)
+    const password = "correct horse"
+    let memory: MemoryStore
+    let ids: number
+    beforeEach(() => {
+        const ring = new KeyRing(store)
+        ring.put(Held.DisplayKey, none, none)
+        ring.put(Held.UserKey, none, userKey)
+        ring.put(Held.UserPassword, none, passwordVerifier(password))
+        memory = new MemoryStore(plcLinkSize)
+        ids = 0
+    })
+
+    type Muc = ReturnType<typeof started>
+    const adapter = () => {
+        const link = new PlcLink(memory, 0, nodeCcm, PlcWay.ToMuc, 3, 1)
+        link.give(userKey)
+        return link
+    }
+    /** What the MUC answers to octets on the line. */
+    function exchange(muc: Muc, link: PlcLink, message: Buffer): Buffer | undefined {
+        muc.hear(link.seal(message))
+        muc.run(2)
+        const frames = muc.frames.splice(0)
+        expect(frames.length).toBeLessThan(2)
+        return frames.length > 0 ? link.open(frames[0]) : undefined
+    }
+    const ask = (muc: Muc, link: PlcLink, words: string, what = Ask.Reading, number = 0, offset = 0) =>
+        readCustomerAnswer(exchange(muc, link, requestOf(++ids, what, number, offset, Buffer.from(words)))!)
+
+    test("with his password he sees his readings, the newest first, and gets each list as it left the meter", () => {
+        const muc = started()
+        const link = adapter()
+        const files = [list(1, 1_000), list(2, 2_000, { seconds: now() + 86_400 })]
+        muc.take(files[0])
+        time.ms += 86_400_000
+        muc.take(files[1])
+        muc.take(list(1, 5, { serverId: other }))
+        const first = ask(muc, link, password)
+        expect([first.reply, first.count, first.id]).toEqual([Reply.Here, 2, 1])
+        expect(first.content.length).toBe(readingSize)
+        expect(first.content.subarray(16, 26).equals(meter)).toBe(true)
+        expect(first.content.readBigUInt64LE(28)).toBe(2_000n)
+        const second = ask(muc, link, password, Ask.Reading, 1)
+        expect(second.content.readBigUInt64LE(28)).toBe(1_000n)
+        expect(ask(muc, link, password, Ask.Reading, 2)).toMatchObject({ reply: Reply.None, count: 2 })
+        const number = second.content.readUInt32LE(0)
+        let file = none
+        while (file.length < files[0].length) {
+            const part = ask(muc, link, password, Ask.Evidence, number, file.length)
+            expect([part.reply, part.count]).toEqual([Reply.Here, files[0].length])
+            file = Buffer.concat([file, part.content])
+        }
+        expect(file.equals(files[0])).toBe(true)
+        for (const [asked, offset] of [
+            [number, file.length],
+            [number, 0xffff],
+            [99, 0],
+        ])
+            expect(ask(muc, link, password, Ask.Evidence, asked, offset).reply).toBe(Reply.None)
+        // The third list was the neighbour's meter.
+        expect(ask(muc, link, password, Ask.Evidence, first.content.readUInt32LE(0) + 1).reply).toBe(Reply.None)
+        expect(ask(muc, link, password, 7 as Ask).reply).toBe(Reply.None)
+    })
+
+    test("wrong passwords lock him out, over a power cut too, and the lock-out is in the logbook", () => {
+        let muc = started()
+        const link = adapter()
+        muc.take(list(1, 1_000))
+        for (let i = 0; i < 3; ++i)
+            expect(ask(muc, link, `wrong ${i}`)).toMatchObject({ reply: Reply.WrongPassword, content: none })
+        const locked = ask(muc, link, password)
+        expect(locked).toMatchObject({ reply: Reply.Locked, content: none })
+        expect(locked.count).toBeGreaterThan(20)
+        expect(refusals(muc.logbook)).toEqual([Code.PasswordLocked])
+        muc = started()
+        muc.run(1)
+        exchange(muc, link, questionOf(link.floor(), link.floor()))
+        link.raise(2 ** 51)
+        expect(ask(muc, link, password).reply).toBe(Reply.Locked)
+        time.ms += 31_000
+        expect(ask(muc, link, password).reply).toBe(Reply.Here)
+    })
+
+    test("a request that is sent again, as after an answer that was lost, is no second try", () => {
+        const muc = started()
+        const link = adapter()
+        const request = requestOf(7, Ask.Reading, 0, 0, Buffer.from("wrong"))
+        for (let i = 0; i < 5; ++i)
+            expect(readCustomerAnswer(exchange(muc, link, request)!).reply).toBe(Reply.WrongPassword)
+        expect(ask(muc, link, password).reply).toBe(Reply.None)
+    })
+
+    test("without a password installed, or with no right in the access table, nothing", () => {
+        const ring = new KeyRing(store)
+        ring.put(Held.UserPassword, none, none)
+        const muc = started()
+        const link = adapter()
+        muc.take(list(1, 1_000))
+        expect(ask(muc, link, password)).toMatchObject({ reply: Reply.NoPassword, content: none })
+        ring.put(Held.UserPassword, none, passwordVerifier(password))
+        expect(ask(muc, link, password).reply).toBe(Reply.Here)
+        const table = new AccessTable(store, accessAt)
+        const octets = Buffer.from(table.octets())
+        octets.writeUInt32BE(2, 0)
+        octets.writeUInt16BE(octets.readUInt16BE(4) & ~0x100, 4)
+        table.replace(octets, Role.securityManagement, 1)
+        expect(ask(started(), adapter(), password)).toMatchObject({ reply: Reply.Denied, content: none })
+    })
+
+    test("his frame played again is not answered with readings, and what was read of it opens nothing", () => {
+        const muc = started()
+        const link = adapter()
+        muc.take(list(1, 1_000))
+        const asked = link.seal(requestOf(1, Ask.Reading, 0, 0, Buffer.from(password)))
+        expect(asked.includes(password)).toBe(false)
+        muc.hear(asked)
+        muc.run(2)
+        expect(muc.frames.length).toBe(1)
+        muc.frames.length = 0
+        time.ms += 10_000
+        for (let i = 0; i < 3; ++i) {
+            muc.hear(asked)
+            muc.run(1)
+        }
+        // One floor at most in five seconds.
+        expect(muc.frames.length).toBe(1)
+        expect(isQuestion(link.open(muc.frames[0]))).toBe(true)
+        expect(refusals(muc.logbook)).toEqual([Code.PlcReplayed])
+    })
+
+    test("the display's key opens nothing here, and the display gets nothing of the customer's", () => {
+        const muc = started()
+        muc.take(list(1, 1_000))
+        const stranger = new PlcLink(new MemoryStore(plcLinkSize), 0, nodeCcm, PlcWay.ToMuc, 3, 1)
+        stranger.give(key)
+        muc.hear(stranger.seal(requestOf(1, Ask.Reading, 0, 0, Buffer.from(password))))
+        muc.run(2)
+        expect(muc.frames.length).toBe(0)
+        expect(refusals(muc.logbook)).toEqual([Code.PlcWrongKey])
+    })
+
+    test("after a power cut of the MUC an adapter whose counter is too low is told so, and goes on", () => {
+        const before = started()
+        const link = adapter()
+        before.take(list(1, 1_000))
+        expect(ask(before, link, password).reply).toBe(Reply.Here)
+        const after = started()
+        after.run(1)
+        let told: Buffer | undefined
+        for (let i = 0; i < 3 && !told; ++i) {
+            told = exchange(after, link, questionOf(link.floor(), link.floor()))
+            after.run(5)
+        }
+        link.raise(floorOf(told!))
+        expect(ask(after, link, password).reply).toBe(Reply.Here)
+    })
+
+    test("anything else that is sealed by his key is refused, and ends nothing", () => {
+        const muc = started()
+        const link = adapter()
+        muc.take(list(1, 1_000))
+        for (let i = 0; i < 200; ++i) {
+            const octets = randomBytes(1 + (i % 100))
+            octets[0] = i % 8
+            const answer = exchange(muc, link, octets)
+            if (answer && !isQuestion(answer))
+                expect([Reply.WrongPassword, Reply.Locked]).toContain(readCustomerAnswer(answer).reply)
+        }
+        time.ms += 4_000_000
+        expect(ask(muc, link, password).reply).toBe(Reply.Here)
+    })
 })
 
 test("an exchange of a key keeps its pair from what TLS makes in advance, for a minute; a handshake ends it", () => {

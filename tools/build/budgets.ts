@@ -28,7 +28,7 @@ export const rooms: Room[] = [
     { name: "tls", budget: 12, files: /^firmware\/tls\// },
     { name: "sandbox", budget: 11, files: /^firmware\/sandbox\// },
     { name: "drivers", budget: 13.5, files: /^hal\// },
-    // The MUC with the customer's page (muc_lan) takes 17.8, the meter with software download and panel 18.8.
+    // The MUC with display and customer on the power line (muc_plc) takes 18.4, the meter with software download and panel 18.8.
     { name: "app", budget: 19, files: /^firmware\// },
     { name: "library", budget: 6, files: /^node_modules\/@devicescript\// },
     // The program's start: constants of all modules, and the tables of the classes' methods.
