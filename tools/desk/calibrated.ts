@@ -109,7 +109,7 @@ async function giveProvider(folder: string, serials: number[], variant: string):
     }
 }
 
-/** Produces and installs MUC `serial` in the folder of boards' folders `state`, with keys of its own and `more`; `onStep` hears each step. The user's password is one that nobody knows unless it is given. */
+/** Produces and installs MUC `serial` in the folder of boards' folders `state`, with keys of its own and `more`; `onStep` hears each step. The user's password and the display's key are such as nobody knows unless they are given. */
 export async function installMuc(
     state: string,
     pki: string,
@@ -117,6 +117,7 @@ export async function installMuc(
     onStep: (name: string, final: string) => void = () => {},
     more: Secret[] = [],
     password = randomBytes(16).toString("hex"),
+    key1Plc = randomBytes(32),
 ): Promise<void> {
     const secret = (of: number, name: string, value: Buffer): Secret => ({
         key: { kind: of, address: "" },
@@ -124,7 +125,7 @@ export async function installMuc(
         value: () => value,
     })
     const secrets = [
-        secret(kind.key1Plc, "KEY1PLC", randomBytes(32)),
+        secret(kind.key1Plc, "KEY1PLC", key1Plc),
         secret(kind.key2Plc, "KEY2PLC", randomBytes(32)),
         secret(kind.password, "verifier of the user's password", passwordVerifier(password)),
         ...more,

@@ -4,22 +4,24 @@ import { join } from "node:path"
 import { ensureBuilt } from "../build/build.ts"
 import { meterBench, mucBench } from "../chips/bench.ts"
 import { LanBridge } from "../chips/lan-bridge.ts"
+import { PlcLine } from "../chips/plc-line.ts"
 import { Sc16is752 } from "../chips/sc16is752.ts"
 import { Ssd1306 } from "../chips/ssd1306.ts"
 import { W5500 } from "../chips/w5500.ts"
 import { readArgs, UsageError } from "../cli/usage.ts"
 import { mucDeviceId } from "../desk/desk.ts"
+import { displayOn, roomDb } from "../desk/display.ts"
 import { Board, type BoardEnd } from "../vm/board.ts"
 import { withNames } from "../vm/codes.ts"
 import { World } from "../vm/world.ts"
 import { displayDesk, printPictures } from "./display.ts"
 import { readLoad } from "./load.ts"
-import { customerLine, mucLines, prepareMuc } from "./muc.ts"
+import { customerLine, displayKeyOf, mucLines, prepareMuc } from "./muc.ts"
 
 export const help = `plomb run IMAGE [--board NAME] [--serial N] [--set KEY=VALUE]... [--state DIR]
           [--clock real|virtual] [--for SECONDS] [--load FILE] [--pki DIR] [--lan PORT] [--panel]
 
-Runs one board of an image (meter, meter_calibration, muc, muc_field, muc_lan, muc_install, display) in the stock VM with models of all its parts, in the
+Runs one board of an image (meter, meter_calibration, muc, muc_field, muc_lan, muc_plc, muc_install, display) in the stock VM with models of all its parts, in the
 foreground, and prints what it logs, with source positions. Ctrl-C takes its power away.
 
   plomb run muc --set uplink=HOST:PORT
@@ -37,6 +39,11 @@ the same with field buses on its lines, to which nothing is connected here (plom
 
 runs one whose Ethernet part is a port of this computer: the customer's page over TLS 1.3. The password is printed; it is kept
 beside the memories. Readings are those that a head-end has fetched through it.
+
+  plomb run muc_plc
+
+runs one with a PLC modem, and a consumption display at the other end of the power line, whose picture is shown in the terminal. It has values
+once a head-end reads a meter through the MUC; here none is connected.
 
   plomb run display
 
@@ -98,7 +105,7 @@ export async function run(args: string[]): Promise<number> {
     const [name, ...more] = positionals
     if (!name || more.length > 0)
         throw new UsageError(
-            "plomb run takes one image: meter, meter_calibration, muc, muc_field, muc_lan, muc_install or display",
+            "plomb run takes one image: meter, meter_calibration, muc, muc_field, muc_lan, muc_plc, muc_install or display",
         )
     if (values.clock !== "real" && values.clock !== "virtual")
         throw new UsageError(`--clock is real or virtual, not "${values.clock}"`)
@@ -108,7 +115,7 @@ export async function run(args: string[]): Promise<number> {
     if (values.panel && name !== "meter") throw new UsageError(`--panel belongs to meter, not to ${name}`)
     const hostPort = numberOf("lan", values.lan, 0, 65535)
 
-    const isMuc = name === "muc" || name === "muc_install" || name === "muc_field" || name === "muc_lan"
+    const isMuc = ["muc", "muc_install", "muc_field", "muc_lan", "muc_plc"].includes(name)
     const { image, report } = await ensureBuilt(name, values.board)
     const muc = isMuc && name !== "muc_install" ? await prepareMuc(serial, values.state, values.pki) : undefined
     for (const line of muc ? mucLines(serial, muc) : []) console.log(line)
@@ -119,11 +126,17 @@ export async function run(args: string[]): Promise<number> {
     const key = randomBytes(32)
     if (name === "display" && settings.key1plc === undefined) settings.key1plc = key.toString("hex")
     const desk = name === "display" ? displayDesk(world, serial, key, load) : undefined
-    const bench = desk ? undefined : (isMuc ? mucBench : meterBench)({ clock: world, serial, stateDir, load })
+    const plc = name === "muc_plc" ? new PlcLine({ clock: world, seed: serial }) : undefined
+    const secondWire = plc?.join(roomDb).wire
+    const bench = desk
+        ? undefined
+        : (isMuc ? mucBench : meterBench)({ clock: world, serial, stateDir, load, secondWire })
+    const display = plc && muc && (await displayOn(world, plc, { key1plc: displayKeyOf(muc) }))
     const second = new Sc16is752({ clock: world, a1: "VDD", a0: "VDD" })
     if (name === "muc_field") bench?.bus.attach(second)
-    const panel = desk?.panel ?? (values.panel ? new Ssd1306() : undefined)
-    if (bench && panel) bench.bus.attach(panel)
+    const own = values.panel ? new Ssd1306() : undefined
+    if (bench && own) bench.bus.attach(own)
+    const panel = desk?.panel ?? display?.panel ?? own
     const bridge = name === "muc_lan" ? new LanBridge(() => hostPort) : undefined
     const ethernet = bridge && new W5500({ clock: world, network: bridge })
     if (ethernet && settings.lan_address === undefined) settings.lan_address = "192.168.1.2"
@@ -139,7 +152,7 @@ export async function run(args: string[]): Promise<number> {
             ? desk.parts
             : bench && [
                   bench,
-                  ...(panel ? [panel] : []),
+                  ...(own ? [own] : []),
                   ...(name === "muc_field" ? [second] : []),
                   ...(ethernet ? [ethernet] : []),
               ],
@@ -159,6 +172,7 @@ export async function run(args: string[]): Promise<number> {
     console.log(`${report.identification}, serial ${serial}, ${values.clock} clock`)
     const untilMs = world.elapsedMs() + forMs
     try {
+        await display?.board.powerOn()
         for (;;) {
             end = undefined
             await board.powerOn()
@@ -180,6 +194,7 @@ export async function run(args: string[]): Promise<number> {
         process.off("SIGINT", interrupt)
         process.off("SIGTERM", interrupt)
         await board.powerOff()
+        await display?.board.powerOff()
         bench?.save()
         bridge?.close()
         world.close()

@@ -10,6 +10,8 @@ import { initPki } from "../pki/init.ts"
 const home = join(".plomb", "run")
 /** The user's password, beside the memories of a MUC that was installed here. */
 const passwordFile = "user-password"
+/** KEY1PLC in hex, there too. */
+const displayKeyFile = "key1plc"
 
 export interface RunMuc {
     /** Folder of the board's memories. */
@@ -32,14 +34,22 @@ export async function prepareMuc(serial: number, state?: string, pki = join(home
     const partial = `${stateDir}.${process.pid}.partial`
     try {
         const password = randomBytes(9).toString("base64url")
-        await installMuc(partial, pki, serial, undefined, [], password)
+        const displayKey = randomBytes(32)
+        await installMuc(partial, pki, serial, undefined, [], password, displayKey)
         createFile(join(partial, `muc-${serial}`, passwordFile), `${password}\n`, true)
+        createFile(join(partial, `muc-${serial}`, displayKeyFile), `${displayKey.toString("hex")}\n`, true)
         rmSync(stateDir, { recursive: true, force: true })
         renameSync(join(partial, `muc-${serial}`), stateDir)
     } finally {
         rmSync(partial, { recursive: true, force: true })
     }
     return { stateDir, pki }
+}
+
+/** The key of the display at the other end of the power line; none where the MUC was not installed here. */
+export function displayKeyOf({ stateDir }: RunMuc): string {
+    const file = join(stateDir, displayKeyFile)
+    return existsSync(file) ? readFileSync(file, "utf8").trim() : ""
 }
 
 /** How the customer's page is read at `port` of this computer. */
