@@ -2,6 +2,7 @@ import { Code, fail } from "./errors"
 import { SwitchedRecord } from "./journal"
 import { platform } from "./platform"
 import type { Store } from "./store"
+import { isEuSummer } from "./time"
 
 /**
  * What MUC and consumption display say to each other in the frames of a PLC link, and the MUC's room behind it: which
@@ -133,8 +134,13 @@ export class Indicator {
     private sentAt: number
     private fresh: boolean
 
-    /** `zone`: local time less UTC in minutes, which says when a day begins. */
-    constructor(store: Store, at: number, zone: number) {
+    /** `zone`: local time less UTC in minutes, which says when a day begins; `summer`: an hour more while it is summer in the European Union. */
+    constructor(
+        store: Store,
+        at: number,
+        private readonly zone: number,
+        private readonly summer = false,
+    ) {
         this.day = new SwitchedRecord(store, at, recordSize)
         this.values = new Values()
         this.values.zone = zone
@@ -153,6 +159,7 @@ export class Indicator {
         v.flags = sound ? 0 : Quality.MeterFault
         v.time = trusted ? time : 0
         if (trusted) {
+            v.zone = this.zoneAt(time)
             v.flags |= Quality.TimeKnown | Quality.EnergyKnown
             const from = this.beginning(time, register)
             v.from = from.getAt(0, "u32")
@@ -176,10 +183,16 @@ export class Indicator {
         return v.encode()
     }
 
+    private zoneAt(time: number): number {
+        return this.zone + (this.summer && isEuSummer(time) ? 60 : 0)
+    }
+
     /** Beginning of the day that `time` is in, and the register there: the one stored, or this reading where there is none. */
     private beginning(time: number, register: number): Buffer {
-        const local = time + this.values.zone * 60
-        const midnight = Math.floor(local / daySeconds) * daySeconds - this.values.zone * 60
+        const zone = this.zoneAt(time) * 60
+        const day = Math.floor((time + zone) / daySeconds) * daySeconds
+        // On the day of the change midnight was of the other zone.
+        const midnight = day - this.zoneAt(day - zone) * 60
         const stored = this.day.load()
         if (stored) {
             const from = stored.getAt(0, "u32")

@@ -46,3 +46,17 @@ export function clockOf(seconds: number): string {
 function twoDigits(n: number): string {
     return (n < 10 ? "0" : "") + n
 }
+
+/** Is it summer time in the European Union (Directive 2000/84/EC): from the last Sunday of March 01:00 UTC to that of October? */
+export function isEuSummer(seconds: number): boolean {
+    // Days around New Year are taken for the other year: both are winter.
+    const year = 1970 + Math.floor(seconds / 31556952)
+    return seconds >= changeOf(year, 3) && seconds < changeOf(year, 10)
+}
+
+/** The last Sunday of a month of 31 days, 01:00 UTC. */
+function changeOf(year: number, month: number): number {
+    const last = utcSeconds(year, month, 31, 1, 0, 0)
+    // 1970-01-01 was a Thursday.
+    return last - ((Math.floor(last / 86400) + 4) % 7) * 86400
+}

@@ -21,8 +21,8 @@ import type { Answers } from "./uplink"
 /** Addresses on the power line where none are set. */
 const displayAddress = 2
 const adapterAddress = 3
-/** Local time less UTC where it is not set, minutes. */
-const usualZone = 60
+/** Local time less UTC in minutes where it is not set; "eu": an hour more in the summer of the European Union. */
+const usualZone = "60 eu"
 
 /**
  * The MUC with a PLC modem on the second channel of its UART chip, and without the directory: revocation lists and keys of the links come over the
@@ -40,8 +40,8 @@ export function start(machine: Machine): void {
     const functions = new PlcFunctions(fram, machine, side.identity, holdings, keys, clock, addresses)
     const router = startLine(side, functions, [])
     const kept = new KeptReadings(fram)
-    const zone = settings.get("zone")
-    const indicator = new Indicator(fram, displayDayAt, zone.length > 0 ? parseInt(zone) : usualZone)
+    const zone = settings.get("zone") || usualZone
+    const indicator = new Indicator(fram, displayDayAt, parseInt(zone) || 0, zone.indexOf("eu") >= 0)
     const display = new IndicatorSide(indicator, kept, side.meters, settings)
     display.recall(functions.trust.utcSeconds())
     const displayAt = parseInt(settings.get("display")) || displayAddress

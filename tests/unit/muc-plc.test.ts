@@ -21,6 +21,7 @@ import { PlcLink, PlcWay, plcLinkSize } from "../../firmware/core/plc-link"
 import { SignedListFields, signedListRes, TIME_TRUSTED, writeSignedList } from "../../firmware/core/signed-list"
 import { closeRes, openRes } from "../../firmware/core/sml-messages"
 import { writeFile } from "../../firmware/core/sml-transport"
+import { isEuSummer } from "../../firmware/core/time"
 import { Role } from "../../firmware/core/x509-role"
 import { CustomerSide } from "../../firmware/muc/customer-side"
 import { IndicatorSide } from "../../firmware/muc/indicator-side"
@@ -570,6 +571,42 @@ describe("the customer", () => {
         }
         time.ms += 4_000_000
         expect(ask(muc, link, password).reply).toBe(Reply.Here)
+    })
+})
+
+describe("summer time", () => {
+    const inBrussels = (seconds: number, options: Intl.DateTimeFormatOptions) =>
+        new Intl.DateTimeFormat("en-GB", { timeZone: "Europe/Brussels", ...options }).format(new Date(1000 * seconds))
+
+    test("is that of the European Union, as the time zone data base has it, hour by hour around each change", () => {
+        for (let year = 2024; year < 2060; ++year)
+            for (const month of [0, 2, 9, 11])
+                for (let hour = 0; hour < 31 * 24; ++hour) {
+                    const at = Date.UTC(year, month, 1, hour) / 1000
+                    const local = Number(inBrussels(at, { hour: "2-digit", hourCycle: "h23" }))
+                    const ahead = (local - (hour % 24) + 24) % 24
+                    expect(isEuSummer(at), `${year} ${month} ${hour}`).toBe(ahead === 2)
+                }
+    }, 60_000)
+
+    test.each([
+        ["2027-03-28", 23],
+        ["2027-10-31", 25],
+        ["2027-07-01", 24],
+    ])("%s has one beginning, and %i hours", (date, hours) => {
+        const indicator = new Indicator(store, displayDayAt, 60, true)
+        const noonThere = Date.parse(`${date}T11:00:00Z`) / 1000
+        const days = new Map<number, number>()
+        for (let at = noonThere - 30 * 3600; at < noonThere + 30 * 3600; at += 600) {
+            indicator.take(at, true, 0, at, true)
+            const values = readValues(indicator.due(true)!)
+            if (inBrussels(at, { dateStyle: "short" }) === inBrussels(noonThere, { dateStyle: "short" }))
+                days.set(values.from, (days.get(values.from) ?? 0) + 1)
+            expect(values.energy).toBe(at - values.from)
+        }
+        expect([...days.values()]).toEqual([hours * 6])
+        const [from] = days.keys()
+        expect(inBrussels(from, { timeStyle: "short" })).toBe("00:00")
     })
 })
 
