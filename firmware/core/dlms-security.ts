@@ -89,6 +89,17 @@ function vectorOf(title: Buffer, counter: number): Buffer {
  * key gives an APDU; `DlmsReplayed`; `DlmsUnexpected`.
  */
 export function openCiphered(apdu: DlmsCiphered, keys: DlmsKeys | undefined, title: Buffer, last: number): Buffer {
+    return openCipheredAs(apdu, keys, title, last, isPlain)
+}
+
+/** As `openCiphered`, where it is known what may be ciphered: `isKnown` tells whether a key has given it. */
+export function openCipheredAs(
+    apdu: DlmsCiphered,
+    keys: DlmsKeys | undefined,
+    title: Buffer,
+    last: number,
+    isKnown: (plain: Buffer) => boolean,
+): Buffer {
     const protectedAt = apdu.at
     const octets = cut(apdu.octets, protectedAt, apdu.end - protectedAt)
     if ((apdu.control & 0x30) === 0) return octets
@@ -108,12 +119,12 @@ export function openCiphered(apdu: DlmsCiphered, keys: DlmsKeys | undefined, tit
             else cipher.open(vector, join([head, plain]), cut(octets, length, tagLength))
         } catch (error: any) {
             if (!(error instanceof PlombError) || error.code !== Code.TagMismatch) throw error
-            const read = isPlain(encrypted ? streamed(cipher, vector, plain) : plain)
+            const read = isKnown(encrypted ? streamed(cipher, vector, plain) : plain)
             fail(read ? Code.DlmsMac : Code.DlmsWrongKey, apdu.end - tagLength, "a tag that holds", "another")
         }
     } else if (encrypted) {
         plain = streamed(cipher, vector, plain)
-        if (!isPlain(plain)) fail(Code.DlmsWrongKey, protectedAt, "an APDU", "something else")
+        if (!isKnown(plain)) fail(Code.DlmsWrongKey, protectedAt, "an APDU", "something else")
     }
     // The tag in front is not covered: it must be that of what is ciphered.
     const inner = apdu.tag < 0x30 ? apdu.tag & 15 : 0xc0 | (apdu.tag & 7)
@@ -128,13 +139,17 @@ function streamed(cipher: AesGcm, vector: Buffer, octets: Buffer): Buffer {
     return cut(cipher.seal(vector, Buffer.alloc(0), octets), 0, octets.length)
 }
 
+/** Does this look like the text of a P1 telegram? */
+export function isP1Text(octets: Buffer): boolean {
+    if (octets.length < 5 || octets[0] !== 0x2f) return false
+    for (let i = 1; i < 16 && i < octets.length; ++i) if (octets[i] > 0x7e) return false
+    return true
+}
+
 /** Does this look like what is ciphered: an APDU, or the text of a P1 telegram? */
 function isPlain(octets: Buffer): boolean {
     const tag = octets.length > 0 ? octets[0] : 255
-    if (tag === 0x2f) {
-        for (let i = 1; i < 16 && i < octets.length; ++i) if (octets[i] > 0x7e) return false
-        return octets.length > 4
-    }
+    if (tag === 0x2f) return isP1Text(octets)
     // Initiate requests and responses, as associations cipher them.
     if (tag === 1 || tag === 8) return octets.length < 64
     try {

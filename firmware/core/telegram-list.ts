@@ -14,6 +14,8 @@ export const TELEGRAM_WMBUS = 1
 export const TELEGRAM_MBUS = 2
 export const TELEGRAM_IEC = 3
 export const TELEGRAM_SML = 4
+export const TELEGRAM_DLMS = 5
+export const TELEGRAM_P1 = 6
 
 /** One telegram: when it was received, by `timeKind` a timestamp (2) or a seconds index (1). */
 export interface HeldTelegram {

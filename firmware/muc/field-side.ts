@@ -29,6 +29,8 @@ export const countedCodes = [
     Code.MbusMode,
     0,
 ]
+/** What the codes of DLMS protection are above those of M-Bus: each has the same place. */
+const dlmsCodes = 10
 /** A number of 8 bits may have gone round after so many seconds: then only the same one counts as replayed. */
 const roundSeconds = 1800
 
@@ -123,7 +125,10 @@ export class FieldSide {
     tell(meter: number, code: number): void {
         if (code !== 0) {
             let which = 0
-            while (countedCodes[which] !== code && which < countedCodes.length - 1) ++which
+            // Of DLMS: no key, wrong key, tag, replayed, as of M-Bus.
+            const counted = code >= Code.DlmsNoKey && code <= Code.DlmsReplayed ? code - dlmsCodes : code
+            const like = counted === Code.DlmsMode ? Code.MbusMode : counted
+            while (countedCodes[which] !== like && which < countedCodes.length - 1) ++which
             this.counts[which] = this.counts[which] + 1
         }
         if (meter < 0) return

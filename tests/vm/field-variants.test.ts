@@ -6,6 +6,7 @@ import { fieldMetersPath } from "../../firmware/core/sml-parameter"
 import { crlsOf } from "../../tools/calibrate/issuance.ts"
 import { meterKey, mode7, sampleRecords, wirelessFrame } from "../../tools/campaign/mbus-seeds.ts"
 import { IecMeter } from "../../tools/chips/iec-meter.ts"
+import { generalCiphered, hdlcUi, llcOfServer, notification, p1Text } from "../../tools/chips/push-meter.ts"
 import { WmbusModule } from "../../tools/chips/wmbus-module.ts"
 import { kind } from "../../tools/commission/secrets.ts"
 import { installMuc } from "../../tools/desk/calibrated.ts"
@@ -13,19 +14,25 @@ import { mucServerId } from "../../tools/desk/desk.ts"
 import { FieldDesk } from "../../tools/desk/field-desk.ts"
 import { partyTls } from "../../tools/desk/parties.ts"
 import { HeadEnd } from "../../tools/headend/headend.ts"
+import type { StoredReading } from "../../tools/headend/store.ts"
 import { initPki } from "../../tools/pki/init.ts"
+import { telegramReadings } from "../../tools/verify/telegram-list.ts"
 
 const id = mucServerId(1)
 
 /** An installed MUC with this row's image, and a head-end that it is connected to. */
-async function stage(variant: string, meters: string[] = []) {
+async function stage(
+    variant: string,
+    meters: string[] = [],
+    { key = meterKey, settings = {} }: { key?: Buffer; settings?: Record<string, string> } = {},
+) {
     const folder = mkdtempSync(join(tmpdir(), "plomb-variant-"))
     const pki = join(folder, "pki")
     await initPki(pki)
     const secrets = meters.map(address => ({
         key: { kind: kind.mBus, address },
         name: address,
-        value: () => meterKey,
+        value: () => key,
     }))
     await installMuc(join(folder, "state"), pki, 1, undefined, secrets)
     const log: string[] = []
@@ -42,7 +49,7 @@ async function stage(variant: string, meters: string[] = []) {
     const desk = await FieldDesk.open({
         state: join(folder, "state"),
         variant,
-        settings: { uplink: `127.0.0.1:${port}`, period: "1" },
+        settings: { uplink: `127.0.0.1:${port}`, period: "1", ...settings },
         startMs: Date.now(),
         onLog: line => log.push(line),
     })
@@ -93,3 +100,70 @@ test("IEC 62056-21: a meter alone on its line is found, read at its rate, signed
     expect(verdicts[0].telegrams?.[0].kind).toBe("iec62056")
     expect(verdicts[0].reading["1"]).toContain("1-0:1.8.0*255 123450 Wh")
 }, 300_000)
+
+test("P1 and DLMS push: an hour of encrypted telegrams on two lines, each minute's signed as it came and proved; replays are counted", async () => {
+    const keys = { encryption: Buffer.alloc(16, 0x11), authentication: Buffer.alloc(16, 0xd2) }
+    const key = Buffer.concat([keys.encryption, keys.authentication])
+    const titles = ["5341470000000001", "4b464d0000000002"].map(each => Buffer.from(each, "hex"))
+    const { desk, world, headEnd, log, within } = await stage(
+        "vm_p1",
+        titles.map(title => title.toString("hex")),
+        { key, settings: { parity0: "0" } },
+    )
+    const meters = [
+        { baud: 9600, dataBits: 8, parity: "none" },
+        { baud: 2400, dataBits: 8, parity: "even" },
+    ] as const
+    const taps = meters.map((format, line) => desk.wires[line].tap({ format: { ...format, stopBits: 1 } }))
+    /** What each meter said, by its name in the lists. */
+    const said = new Map<string, { octets: string; energy: number }[]>()
+    const says = (line: number, name: string, octets: Buffer, energy: number) => {
+        taps[line].send(octets)
+        said.set(name, [...(said.get(name) ?? []), { octets: octets.toString("hex"), energy }])
+    }
+    const p1 = (energy: number) =>
+        p1Text(["/KFM5KAIFA-METER", "0-0:96.1.1(4B384547)", `1-0:1.8.1(${String(energy).padStart(6, "0")}.000*kWh)`])
+    const push = (counter: number) =>
+        generalCiphered(notification(counter, { "0100010800ff": 1000 + counter }), titles[1], counter, keys)
+    await desk.board.powerOn()
+    await within(headEnd.waitForMeter(id, 600_000))
+    const verdicts: StoredReading["verdicts"] = []
+    headEnd.on("reading", (stored: StoredReading) => verdicts.push(...stored.verdicts))
+    const heaps: number[] = []
+    for (let minute = 1; minute <= 60; ++minute) {
+        says(0, titles[0].toString("hex"), generalCiphered(p1(minute), titles[0], minute, keys), minute * 1000)
+        // Of the frames one in six has been on the line before.
+        const replayed = minute % 6 === 0 ? minute - 1 : minute
+        const frame = hdlcUi(Buffer.concat([llcOfServer, push(replayed)]), Buffer.from("0223", "hex"))
+        says(1, titles[1].toString("hex"), frame, 1000 + replayed)
+        await world.runFor(60_000)
+        heaps.push(desk.board.heap()?.free ?? 0)
+        // The first list is signed in the third minute.
+        if (minute === 3 || minute % 5 === 0) await within(headEnd.pull(id))
+    }
+    await world.runFor(150_000)
+    await within(headEnd.pull(id))
+    expect(log.filter(line => line.includes("panic"))).toEqual([])
+    expect([...new Set(verdicts.map(({ name }) => name))]).toEqual(["proof"])
+    const telegrams = verdicts.flatMap(each => each.telegrams ?? [])
+    for (const [name, all] of said) {
+        const own = telegrams.filter(({ meter }) => meter === name)
+        const wanted = name === titles[1].toString("hex") ? 50 : 60
+        expect({ name, count: new Set(own.map(each => each.octets.toString("hex"))).size }).toEqual({
+            name,
+            count: wanted,
+        })
+        for (const each of own) {
+            const of = all.find(({ octets }) => octets === each.octets.toString("hex"))
+            const readings = telegramReadings(each, key)
+            if (typeof readings === "string") throw new Error(readings)
+            expect(readings.map(({ value }) => value)).toContain(String(of?.energy))
+            expect(each.protection).toBe("MAC holds")
+        }
+    }
+    const [counted] = await within(headEnd.parameter(id, fieldMetersPath))
+    const words = Array.from({ length: counted.length / 4 }, (_, i) => counted.readUInt32BE(4 * i))
+    // Taken; then silent, garbled, another, no key, wrong key, MAC, replayed, mode.
+    expect([words[0], ...words.slice(2, 10)]).toEqual([110, 0, 0, 0, 0, 0, 0, 10, 0])
+    expect(Math.min(...heaps)).toBeGreaterThan(30_000)
+}, 600_000)

@@ -24,6 +24,8 @@ export const rooms: Room[] = [
     { name: "p256", budget: 17, files: /^(firmware\/core\/(p256|ecdsa|rfc6979)|hal\/keys-software)/ },
     { name: "update", budget: 4, files: /^firmware\/core\/(lms|hss|cose|cbor)/ },
     { name: "evidence", budget: 7, files: /^firmware\/core\/(signed|access|command|logbook|evidence|journal)/ },
+    // Field buses of DLMS and P1: security suite 0 with AES-GCM, HDLC.
+    { name: "dlms", budget: 9, files: /^firmware\/core\/(dlms|hdlc|axdr|gcm|p1-receive|p1)/ },
     { name: "core", budget: 24, files: /^firmware\/core\// },
     { name: "tls", budget: 12, files: /^firmware\/tls\// },
     { name: "sandbox", budget: 11, files: /^firmware\/sandbox\// },

@@ -33,7 +33,8 @@ Installation, for one MUC:
   --key1plc F, --key2plc F   keys of the display's and of the user's PLC adapter: a file with 64 hex digits, or
                        random: made, and kept in DIR/SERVERID.key1plc for the adapter
   --mbus-key A=HEX     key of a radio meter (32 or 64 hex digits, or @FILE) and its address as on the air:
-                       16 hex digits of manufacturer, number, version and type; may be repeated
+                       16 hex digits of manufacturer, number, version and type; may be repeated. Or of a meter of
+                       DLMS or P1: its system title, encryption key and authentication key in one
   --local              also puts the provider's certificate and revocation lists, where no directory brings them
 
 A broken link, a power cut or Ctrl-C loses nothing: the MUC counts its steps, run the same command again. A MUC that is

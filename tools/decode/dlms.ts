@@ -1,5 +1,12 @@
 import { AxdrReader } from "../../firmware/core/axdr"
-import { cosemTime, DATA_NOTIFICATION, type DlmsApdu, readApdu } from "../../firmware/core/dlms"
+import {
+    cosemTime,
+    DATA_NOTIFICATION,
+    type DlmsApdu,
+    GET_REQUEST,
+    GET_RESPONSE,
+    readApdu,
+} from "../../firmware/core/dlms"
 import { AARE, AARQ, readAssociation, readInitiate } from "../../firmware/core/dlms-association"
 import { dlmsReadings } from "../../firmware/core/dlms-obis"
 import { type DlmsKeys, isCiphered, openCiphered, readCiphered } from "../../firmware/core/dlms-security"
@@ -14,8 +21,10 @@ import { type DecodedReading, decodedReading } from "./readings.ts"
 /** What opens ciphered APDUs; `last` = invocation counter of the last one accepted, -1 = none. */
 export interface DlmsOpening {
     keys?: DlmsKeys
-    /** System title where the APDU does not name it. */
+    /** System title of the meter where the APDU does not name it; that of an association before it counts first. */
     title: Buffer
+    /** That of who asks it. */
+    client?: Buffer
     last: number
 }
 
@@ -49,6 +58,8 @@ export interface DecodedDlms {
         segmented?: boolean
     }[]
     apdus: DecodedApdu[]
+    /** What was asked for with GET and answered. */
+    readings?: DecodedReading[]
     junkOctets: number
     error?: Problem
 }
@@ -94,8 +105,9 @@ export function openBlob(octets: Buffer, opening?: DlmsOpening): Buffer {
 /** HDLC frames, wired M-Bus frames that carry APDUs, or one APDU with or without LLC header in `octets`. */
 export function decodeDlms(octets: Buffer, opening: DlmsOpening): DecodedDlms {
     const decoded: DecodedDlms = { apdus: [], junkOctets: 0 }
+    const asked = new Asked()
     const take = (pdu: Buffer) => {
-        const apdu = decodeApdu(pdu, opening)
+        const apdu = decodeApdu(pdu, opening, asked)
         decoded.apdus.push(apdu)
         // What was accepted once is not fresh any more.
         if (!apdu.error && apdu.ciphering && opening.last >= 0) opening.last = apdu.ciphering.invocationCounter
@@ -103,7 +115,50 @@ export function decodeDlms(octets: Buffer, opening: DlmsOpening): DecodedDlms {
     if (octets[0] === 0x68) fromMbus(octets, decoded, take)
     else if (octets.includes(0x7e) && !isPlainApdu(octets)) fromHdlc(octets, decoded, take)
     else take(octets)
+    const readings = asked.readings()
+    if (readings.length > 0) decoded.readings = readings
     return decoded
+}
+
+/** Attributes of a register: value, and scaler with unit. */
+const valueAttribute = 2
+const scalerAttribute = 3
+
+/** What was asked for attribute by attribute (GET), and what came. */
+class Asked {
+    private readonly came = new Map<string, Map<number, Buffer>>()
+    private last: { instance: string; attribute: number } | undefined
+    private blocks: Buffer[] = []
+
+    take(octets: Buffer, apdu: DlmsApdu): void {
+        if (apdu.tag === GET_REQUEST && apdu.choice === 1) {
+            this.last = { instance: apdu.instance.toString("hex"), attribute: apdu.attribute }
+            this.blocks = []
+        }
+        if (apdu.tag !== GET_RESPONSE || !this.last || apdu.result >= 0 || apdu.choice > 2) return
+        this.blocks.push(octets.subarray(apdu.dataAt, apdu.dataEnd))
+        if (!apdu.last) return
+        const { instance, attribute } = this.last
+        const attributes = this.came.get(instance) ?? new Map<number, Buffer>()
+        this.came.set(instance, attributes.set(attribute, Buffer.concat(this.blocks)))
+        this.last = undefined
+    }
+
+    /** Values by the names of what was asked for, a register's with its unit. */
+    readings(): DecodedReading[] {
+        return [...this.came.entries()].flatMap(([instance, attributes]) => {
+            const value = attributes.get(valueAttribute)
+            if (!value) return []
+            const scaler = attributes.get(scalerAttribute)
+            const items = [Buffer.from(`0906${instance}`, "hex"), value, ...(scaler ? [scaler] : [])]
+            const list = Buffer.concat([Buffer.of(2, items.length), ...items])
+            try {
+                return dlmsReadings(list, 0, list.length).map(decodedReading)
+            } catch {
+                return []
+            }
+        })
+    }
 }
 
 const isPlainApdu = (octets: Buffer) => octets[0] === 0xe6 || octets[0] === 0xdb || octets[0] === 0x0f
@@ -154,23 +209,26 @@ function fromMbus(octets: Buffer, decoded: DecodedDlms, take: (pdu: Buffer) => v
     decoded.junkOctets = receiver.junk
 }
 
-function decodeApdu(pdu: Buffer, opening: DlmsOpening): DecodedApdu {
+function decodeApdu(pdu: Buffer, opening: DlmsOpening, asked: Asked): DecodedApdu {
     const llc = pdu[0] === 0xe6 && (pdu[1] === 0xe6 || pdu[1] === 0xe7)
     const octets = Buffer.from(llc ? pdu.subarray(3) : pdu)
     const decoded: DecodedApdu = { hex: octets.toString("hex") }
     try {
-        fill(decoded, octets, opening)
+        fill(decoded, octets, opening, asked)
     } catch (error) {
         decoded.error = problemOf(error)
     }
     return decoded
 }
 
-function fill(decoded: DecodedApdu, octets: Buffer, opening: DlmsOpening): void {
+function fill(decoded: DecodedApdu, octets: Buffer, opening: DlmsOpening, asked: Asked): void {
     const [tag] = octets
     if (tag === AARQ || tag === AARE) {
         decoded.apdu = tag === AARQ ? "aarq" : "aare"
         decoded.association = associationOf(octets)
+        const { title: named } = readAssociation(octets, 0, octets.length)
+        if (named.length > 0 && tag === AARQ) opening.client = named
+        if (named.length > 0 && tag === AARE) opening.title = named
         return
     }
     if (isCiphered(tag)) {
@@ -183,16 +241,20 @@ function fill(decoded: DecodedApdu, octets: Buffer, opening: DlmsOpening): void 
             control: control.toString(16).padStart(2, "0"),
             proof: "none",
         }
-        const plain = openCiphered(ciphered, opening.keys, opening.title, opening.last)
+        // Services and their answers; general ciphering names its sender.
+        const asks = tag === 0x21 || (tag > 0xc7 && tag < 0xd8 && (tag & 4) === 0)
+        const sender = asks ? (opening.client ?? opening.title) : opening.title
+        const plain = openCiphered(ciphered, opening.keys, sender, opening.last)
         const tagged = (control & 0x10) !== 0 && (opening.keys?.authentication.length ?? 0) > 0
         decoded.ciphering.proof = tagged ? "mac" : (control & 0x20) !== 0 ? "decrypted" : "none"
-        fillApdu(decoded, plain, readApdu(plain, 0, plain.length))
+        fillApdu(decoded, plain, readApdu(plain, 0, plain.length), asked)
         return
     }
-    fillApdu(decoded, octets, readApdu(octets, 0, octets.length))
+    fillApdu(decoded, octets, readApdu(octets, 0, octets.length), asked)
 }
 
-function fillApdu(decoded: DecodedApdu, octets: Buffer, apdu: DlmsApdu): void {
+function fillApdu(decoded: DecodedApdu, octets: Buffer, apdu: DlmsApdu, asked: Asked): void {
+    asked.take(octets, apdu)
     decoded.apdu = [tagName(apdu.tag), choices[apdu.choice]].filter(Boolean).join(" ")
     if (apdu.invoke >= 0) decoded.invokeId = apdu.tag === DATA_NOTIFICATION ? apdu.invoke & 0xffffff : apdu.invoke & 15
     if (apdu.classId >= 0) {

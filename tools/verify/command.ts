@@ -29,7 +29,8 @@ a removed, repeated or exchanged one shows by its number.
                  a weaker verdict under its own name, as whose key it is rests on you
   --package FILE the software package whose module should measure: compared with what a signed list or an attestation says
   --image FILE   the build of the fixed part that should run, as plomb build made it (.plomb/build/NAME/bytecode.devs)
-  --meter-key    key of a meter whose telegrams a MUC signed as received: to read them; the verdict needs none
+  --meter-key    key of a meter whose telegrams a MUC signed as received: to read them; the verdict needs none. Of DLMS and
+                 P1 by system title: encryption key, or that and the authentication key
   --extract DIR  write reading.sml, signed.bin, signature.der, key.pem, chain.pem for other tools:
                  openssl dgst -sha256 -verify key.pem -signature signature.der signed.bin
   --json         the findings for machines
@@ -70,8 +71,8 @@ function anchorsOf(paths: string[]): string[] {
 function meterKeysOf(words: string[]): Map<string, Buffer> {
     return new Map(
         words.map(word => {
-            const [, address, key] = /^([0-9a-f]{16})=([0-9a-f]{32})$/i.exec(word) ?? []
-            if (!address) throw new UsageError("--meter-key takes ADDRESS=HEX: 16 and 32 hex digits")
+            const [, address, key] = /^([0-9a-f]{16})=([0-9a-f]{32}|[0-9a-f]{64})$/i.exec(word) ?? []
+            if (!address) throw new UsageError("--meter-key takes ADDRESS=HEX: 16 and 32 or 64 hex digits")
             return [address.toLowerCase(), Buffer.from(key, "hex")]
         }),
     )

@@ -1,4 +1,6 @@
-import { decodeIec } from "../decode/iec62056.ts"
+import { DlmsKeys } from "../../firmware/core/dlms-security.ts"
+import { type DlmsOpening, decodeDlms } from "../decode/dlms.ts"
+import { decodeIec, decodeP1 } from "../decode/iec62056.ts"
 import { decodeWired, decodeWireless } from "../decode/mbus.ts"
 import type { DecodedReading } from "../decode/readings.ts"
 import { decodeSml } from "../decode/sml.ts"
@@ -22,12 +24,12 @@ const head: [obis: string, name: string, type: string, width: number][] = [
     [obis.previousHash, "hash of the previous signed list", "octets", 32],
 ]
 
-const kinds = ["", "wmbus", "mbus", "iec62056", "sml"] as const
+const kinds = ["", "wmbus", "mbus", "iec62056", "sml", "dlms", "p1"] as const
 const protections = ["none", "decrypted", "MAC holds"]
 
 /** One telegram of such a list. */
 export interface ListedTelegram {
-    kind: "wmbus" | "mbus" | "iec62056" | "sml"
+    kind: "wmbus" | "mbus" | "iec62056" | "sml" | "dlms" | "p1"
     /** The meter's address, hex. */
     meter: string
     line: number
@@ -117,16 +119,34 @@ export function readTelegrams(payload: Buffer, item: SignedItem): { telegrams: L
     return { telegrams, wrong }
 }
 
+/** What decodes each kind of telegram; a key of DLMS is the encryption key, and the authentication key behind it. */
+const decoders: Record<
+    ListedTelegram["kind"],
+    (octets: Buffer, key?: Buffer) => { readings?: DecodedReading[]; error?: { cause: string } } | undefined
+> = {
+    mbus: (octets, key) => decodeWired(octets, key).telegrams[0],
+    wmbus: (octets, key) => decodeWireless(octets, key, 0).telegrams[0],
+    iec62056: octets => decodeIec(octets, false)[0],
+    sml: octets => decodeSml(octets, "tolerant").files[0],
+    dlms: (octets, key) => dlmsTelegram(octets, dlmsOpening(key)),
+    p1: (octets, key) => decodeP1(octets, false, dlmsOpening(key))[0],
+}
+
+function dlmsOpening(key?: Buffer): DlmsOpening {
+    const keys = key ? new DlmsKeys(key.subarray(0, 16), key.subarray(16)) : undefined
+    return { keys, title: Buffer.alloc(0), last: -1 }
+}
+
+/** Readings of all APDUs of a telegram; the first thing that was wrong, where there are none. */
+function dlmsTelegram(octets: Buffer, opening: DlmsOpening) {
+    const { apdus, readings: asked = [], error } = decodeDlms(octets, opening)
+    const readings = [...apdus.flatMap(each => each.readings ?? []), ...asked]
+    return readings.length > 0 ? { readings } : { readings, error: error ?? apdus.find(each => each.error)?.error }
+}
+
 /** What a telegram says, decoded with the meter's key where one is given; why not, where it cannot be. */
 export function telegramReadings({ kind, octets }: ListedTelegram, key?: Buffer): DecodedReading[] | string {
-    const [first]: { readings?: DecodedReading[]; error?: { cause: string } }[] =
-        kind === "mbus"
-            ? decodeWired(octets, key).telegrams
-            : kind === "wmbus"
-              ? decodeWireless(octets, key, 0).telegrams
-              : kind === "iec62056"
-                ? decodeIec(octets, false)
-                : decodeSml(octets, "tolerant").files
+    const first = decoders[kind](octets, key)
     if (!first || first.error) return first?.error?.cause ?? "damaged"
     return first.readings ?? []
 }
