@@ -160,6 +160,15 @@ function isPlain(octets: Buffer): boolean {
     }
 }
 
+/** An APDU encrypted and authenticated under the service's own tag, whose sender the association names; at most 234 octets, as requests are. */
+export function sealApdu(plain: Buffer, tag: number, keys: DlmsKeys, title: Buffer, counter: number): Buffer {
+    const vector = vectorOf(title, counter)
+    const head = join([Buffer.from([AUTHENTICATED | ENCRYPTED]), keys.authentication])
+    const sealed = new AesGcm(keys.encryption, tagLength).seal(vector, head, plain)
+    const size = sealed.length + 5
+    return join([Buffer.from(size < 128 ? [tag, size] : [tag, 0x81, size]), cut(head, 0, 1), cut(vector, 8, 4), sealed])
+}
+
 /** Ciphers an APDU: the ciphered one with this `tag` (0xDB: the title stands in it), control octet 10, 20 or 30, and invocation counter. */
 export function cipherApdu(
     plain: Buffer,

@@ -23,7 +23,7 @@ export class FieldMeters {
     private readonly hashes = Buffer.alloc(2 * mostFieldMeters)
 
     constructor(
-        private readonly store: Store,
+        readonly store: Store,
         lines: number,
     ) {
         this.plan = new BusSchedule(store, fieldPlanAt, mostFieldMeters, lines)

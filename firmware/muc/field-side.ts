@@ -6,6 +6,7 @@ import { checkFresh, type MbusTelegram } from "../core/mbus-telegram"
 import { sameOctets } from "../core/octets"
 import { platform } from "../core/platform"
 import type { MucCommandTrust } from "./command-trust"
+import type { InvocationCounter } from "./dlms-counter"
 import { type FieldMeters, hashOf } from "./field-meters"
 import { type KeyRing, mostKeys } from "./keys"
 import { mostFieldMeters } from "./layout"
@@ -43,6 +44,8 @@ export class FieldSide {
     readonly busyMs: number[] = []
     /** Opens a wired frame whose meter's key is held; undefined where the image carries no AES. */
     open: ((frame: Buffer, key: Buffer | undefined) => MbusTelegram) | undefined
+    /** Of DLMS: one for all lines. */
+    invocations: InvocationCounter | undefined
     /** Lines that are to be searched for meters, a bit each. */
     searches = 0
     /** What went wrong last with each meter. */

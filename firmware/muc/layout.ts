@@ -59,6 +59,8 @@ export const lockoutAt = 0x16100
 export const displayLinkAt = 0x16200
 export const userLinkAt = 0x16300
 export const displayDayAt = 0x16400
+/** The MUC's own invocation counter of DLMS: 17 octets. */
+export const dlmsCounterAt = 0x16500
 
 /** Signed lists kept for the customer, a place each: where an image with field buses has its telegrams. No image has both. */
 export const keptAt = 0x1ac00

@@ -92,6 +92,11 @@ export class TelegramLists {
         if (this.open > this.newest + 1) this.sign()
     }
 
+    /** System title of the MUC as a client of DLMS: three letters, and the last five octets of its server id. */
+    clientTitle(): Buffer {
+        return join([Buffer.from("PLM"), cut(this.serverId, this.serverId.length - 5, 5)])
+    }
+
     /** A signed list: its signature (64), and the octets that are signed; undefined where it is no more, or not yet. */
     list(number: number): Buffer[] | undefined {
         const place = this.load(number)

@@ -2,9 +2,12 @@ import { mkdtempSync, readFileSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { expect, onTestFinished, test } from "vitest"
+import { DlmsKeys } from "../../firmware/core/dlms-security"
 import { fieldMetersPath } from "../../firmware/core/sml-parameter"
+import { FieldMeters } from "../../firmware/muc/field-meters"
 import { crlsOf } from "../../tools/calibrate/issuance.ts"
 import { meterKey, mode7, sampleRecords, wirelessFrame } from "../../tools/campaign/mbus-seeds.ts"
+import { DlmsMeter, dlmsMeterTitle } from "../../tools/chips/dlms-meter.ts"
 import { IecMeter } from "../../tools/chips/iec-meter.ts"
 import { generalCiphered, hdlcUi, llcOfServer, notification, p1Text } from "../../tools/chips/push-meter.ts"
 import { WmbusModule } from "../../tools/chips/wmbus-module.ts"
@@ -17,6 +20,7 @@ import { HeadEnd } from "../../tools/headend/headend.ts"
 import type { StoredReading } from "../../tools/headend/store.ts"
 import { initPki } from "../../tools/pki/init.ts"
 import { telegramReadings } from "../../tools/verify/telegram-list.ts"
+import { MemoryStore } from "../helpers/memory-store.ts"
 
 const id = mucServerId(1)
 
@@ -166,4 +170,49 @@ test("P1 and DLMS push: an hour of encrypted telegrams on two lines, each minute
     // Taken; then silent, garbled, another, no key, wrong key, MAC, replayed, mode.
     expect([words[0], ...words.slice(2, 10)]).toEqual([110, 0, 0, 0, 0, 0, 0, 10, 0])
     expect(Math.min(...heaps)).toBeGreaterThan(30_000)
+}, 600_000)
+
+test("DLMS over HDLC: an hour of two meters that are asked, one alone and in plain, one ciphered, each reading signed as it came and proved", async () => {
+    const keys = new DlmsKeys(Buffer.alloc(16, 1), Buffer.alloc(16, 2))
+    const key = Buffer.concat([keys.encryption, keys.authentication])
+    const { desk, world, headEnd, log, within } = await stage("vm_dlms", [dlmsMeterTitle], { key })
+    new DlmsMeter(desk.wires[0], { pushMs: 0 })
+    new DlmsMeter(desk.wires[1], { pushMs: 0, keys })
+    // As the command for path 70 says it.
+    const { memory } = desk.bench.fram
+    const store = new MemoryStore(memory.length)
+    store.cells.set(memory)
+    new FieldMeters(store, 2).set(1, 17, Buffer.from(dlmsMeterTitle, "hex"), 1, Math.floor(world.nowMs() / 1000))
+    memory.set(store.cells)
+    const verdicts: StoredReading["verdicts"] = []
+    headEnd.on("reading", (stored: StoredReading) => verdicts.push(...stored.verdicts))
+    await desk.board.powerOn()
+    await within(headEnd.waitForMeter(id, 600_000))
+    const heaps: number[] = []
+    for (let minute = 1; minute <= 60; ++minute) {
+        await world.runFor(60_000)
+        heaps.push(desk.board.heap()?.free ?? 0)
+        if (minute % 3 === 0) await within(headEnd.pull(id))
+    }
+    expect(log.filter(line => line.includes("panic"))).toEqual([])
+    expect([...new Set(verdicts.map(({ name }) => name))]).toEqual(["proof"])
+    const telegrams = verdicts.flatMap(each => each.telegrams ?? [])
+    for (const [line, meter, protection] of [
+        [0, "", "none"],
+        [1, dlmsMeterTitle, "MAC holds"],
+    ] as const) {
+        const own = telegrams.filter(each => each.line === line)
+        expect(own.length).toBeGreaterThan(55)
+        for (const each of own) {
+            expect([each.kind, each.meter, each.protection]).toEqual(["dlms", meter, protection])
+            expect(telegramReadings(each, key)).toContainEqual(
+                expect.objectContaining({ obis: "1-0:2.8.0*255", value: "250000", unit: "Wh" }),
+            )
+        }
+    }
+    const [counted] = await within(headEnd.parameter(id, fieldMetersPath))
+    const words = Array.from({ length: counted.length / 4 }, (_, i) => counted.readUInt32BE(4 * i))
+    // Silent, garbled, another, no key, wrong key, MAC, replayed, mode, other.
+    expect(words.slice(2, 11)).toEqual([0, 0, 0, 0, 0, 0, 0, 0, 0])
+    expect(Math.min(...heaps)).toBeGreaterThan(25_000)
 }, 600_000)

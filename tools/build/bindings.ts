@@ -74,6 +74,7 @@ export const fieldBuses: Record<string, [module: string, exported: string]> = {
     iec62056: ["field-iec", "startIec62056"],
     wmbus: ["field-wmbus", "startWmbus"],
     sml: ["field-sml", "startSml"],
+    dlms: ["field-dlms", "startDlms"],
     dlms_push: ["field-dlms-push", "startDlmsPush"],
     p1: ["field-p1", "startP1"],
 }

@@ -10,7 +10,8 @@ export interface ImportRule {
 
 const core = /^firmware\/core\//
 // A link is the framing above a port, not a chip.
-const ports = /^hal\/(ports|machine|rs485-link|plc-uart|mbus-master|iec62056-link|wmbus-receiver|push-listener)$/
+const ports =
+    /^hal\/(ports|machine|rs485-link|plc-uart|mbus-master|iec62056-link|wmbus-receiver|push-listener|octet-line)$/
 const anyHal = /^hal\//
 const library = /^@devicescript\//
 
@@ -46,7 +47,7 @@ export const importRules: ImportRule[] = [
     },
     ...["meter", "muc", "display"].flatMap(app => appRules(app)),
     {
-        files: /^hal\/(runtime|within|pin-board|(bus|spi|uplink|settings|seal|cipher)-\w+)\.ts$/,
+        files: /^hal\/(runtime|pin-board|(bus|spi|uplink|settings|seal|cipher)-\w+)\.ts$/,
         allowed: [core, anyHal, library],
         says: "a binding imports core, hal and the DeviceScript library",
     },
