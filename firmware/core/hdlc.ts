@@ -221,7 +221,7 @@ export class HdlcLink {
     constructor(
         private readonly own: Buffer,
         private readonly peer: Buffer,
-        private segment: number,
+        protected segment: number,
         private readonly longest: number,
     ) {}
 
@@ -251,7 +251,7 @@ export class HdlcLink {
             this.reset()
             this.negotiate(frame)
             this.up = true
-            if (kind === HDLC_SNRM) this.say(HDLC_UA | 0x10, this.parameters(), false)
+            if (kind === HDLC_SNRM) this.grant()
             return LINK_UP
         }
         if (kind === HDLC_DISC || kind === HDLC_DM || kind === HDLC_FRMR || kind === HDLC_UA) {
@@ -297,19 +297,11 @@ export class HdlcLink {
         this.say(control, part, this.rest.length > 0)
     }
 
-    private say(control: number, information: Buffer, segmented: boolean): void {
-        this.toSend = hdlcFrame(this.peer, this.own, control, information, segmented)
-    }
+    /** Answers a request for a link. */
+    protected grant(): void {}
 
-    /** Information field of a UA (clause 6.4.4.4.3.2): lengths this end takes and sends, windows of 1. */
-    private parameters(): Buffer {
-        const high = this.segment >> 8
-        const low = this.segment & 0xff
-        return join([
-            hex`81 80 14 05 02`,
-            Buffer.from([high, low, 6, 2, high, low]),
-            hex`07 04 00000001 08 04 00000001`,
-        ])
+    protected say(control: number, information: Buffer, segmented: boolean): void {
+        this.toSend = hdlcFrame(this.peer, this.own, control, information, segmented)
     }
 
     /** The peer's longest information field (parameter 06: what it receives) bounds the segments. */
@@ -324,5 +316,17 @@ export class HdlcLink {
             if (octets[at] === 6 && length < 3 && value > 0 && value < this.segment) this.segment = value
             at += 2 + length
         }
+    }
+}
+
+/** The end of a link that is asked for it: a meter's. */
+export class HdlcServerLink extends HdlcLink {
+    /** UA with an information field (clause 6.4.4.4.3.2): lengths this end takes and sends, windows of 1. */
+    protected override grant(): void {
+        const high = this.segment >> 8
+        const low = this.segment & 0xff
+        const lengths = Buffer.from([high, low, 6, 2, high, low])
+        const parameters = join([hex`81 80 14 05 02`, lengths, hex`07 04 00000001 08 04 00000001`])
+        this.say(HDLC_UA | 0x10, parameters, false)
     }
 }

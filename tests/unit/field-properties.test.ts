@@ -8,6 +8,7 @@ import {
     HDLC_SNRM,
     HdlcLink,
     HdlcReceiver,
+    HdlcServerLink,
     hdlcAddress,
     hdlcFrame,
     LINK_MESSAGE,
@@ -86,7 +87,7 @@ describe("HDLC", () => {
                 size,
                 (messages, a, b) => {
                     const [one, two] = [hdlcAddress(16, 0, 1), hdlcAddress(1, 17, 2)]
-                    const links = [new HdlcLink(one, two, a, 2000), new HdlcLink(two, one, b, 2000)]
+                    const links = [new HdlcLink(one, two, a, 2000), new HdlcServerLink(two, one, b, 2000)]
                     const came: Buffer[][] = [[], []]
                     const receivers = [0, 1].map(
                         i =>
@@ -117,7 +118,7 @@ describe("HDLC", () => {
 
     it("a frame that comes again, or out of its order, changes nothing", () => {
         const [one, two] = [hdlcAddress(16, 0, 1), hdlcAddress(1, 17, 2)]
-        const link = new HdlcLink(two, one, 128, 100)
+        const link = new HdlcServerLink(two, one, 128, 100)
         const give = (frame: Buffer) => {
             let event = -1
             new HdlcReceiver(2100, each => {

@@ -23,8 +23,9 @@ import { Code, PlombError } from "../../firmware/core/errors"
 import {
     HDLC_UI,
     type HdlcFrame,
-    HdlcLink,
+    type HdlcLink,
     HdlcReceiver,
+    HdlcServerLink,
     hdlcAddress,
     hdlcFrame,
     LINK_DOWN,
@@ -128,7 +129,7 @@ export class DlmsEmulator implements Emulated {
 
     private frame(frame: HdlcFrame): void {
         // Whoever asks for a link becomes the peer.
-        if (frame.kind === 0x83) this.link = new HdlcLink(frame.destination, frame.source, 128, 4096)
+        if (frame.kind === 0x83) this.link = new HdlcServerLink(frame.destination, frame.source, 128, 4096)
         if (!this.link) return
         let event: number
         const before = this.link.toSend
