@@ -7,7 +7,7 @@ import { type SmlValue, wrapMessage, writeElements } from "./sml-write"
 
 /**
  * The signed list profile PLOMB-SL/2 (one GetList.Res) and its load profile sister PLOMB-SP/1 (one GetProfileList.Res a row).
- * PLOMB-SL/1, without tariffs 3 and 4 and the module, is read too.
+ * PLOMB-SL/1, without tariffs 3 and 4 and the module, is read too; PLOMB-SL/3 has the meters that this one has read behind the other entries.
  * The signature, ECDSA P-256 over SHA-256, covers the elements as sent from serverId to the list of entries.
  */
 
@@ -78,6 +78,8 @@ export class SignedListFields {
     moduleChecksum = unset
     /** 0 software, 1 secure element. */
     keyProtection = 0
+    /** Entries of the meters that this one has read (`sub-meters`); with any, the list is of PLOMB-SL/3. Not read back. */
+    further: SmlValue[] = []
     /** SHA-256 of the signed octets of the list before this one; 32 times 00 before the first. */
     previous = unset
     /** Profile row: end of its period, in `seconds` when `timeQuality` is 2, else in `secondsIndex`. */
@@ -101,7 +103,8 @@ export class SignedList {
 /** Elements serverId to valList of a signed GetList.Res: the octets to hash with SHA-256 and sign. */
 export function writeSignedList(fields: SignedListFields): Buffer {
     const entries: SmlValue[] = []
-    const values = valuesOf(fields, "PLOMB-SL/2")
+    const further = fields.further
+    const values = valuesOf(fields, further.length > 0 ? "PLOMB-SL/3" : "PLOMB-SL/2")
     for (let i = 0; i < listEntries.length; ++i) {
         const at = listEntries[i] * ENTRY
         const unit = entryTable[at + 7]
@@ -115,6 +118,7 @@ export function writeSignedList(fields: SignedListFields): Buffer {
             undefined,
         ])
     }
+    for (let i = 0; i < further.length; ++i) entries.push(further[i])
     return writeElements(GET_LIST_RES, 1, [
         fields.serverId,
         CURRENT_DATA,
@@ -248,18 +252,52 @@ export function readSignedList(file: SmlFile, message: SmlMessage): SignedList {
         if (!good) fail(Code.ListEntry, from, "an entry of the profile", wanted.toString("hex"))
         values[k] = value
     }
-    if (entries.length !== order.length) fail(Code.ListOrder, entries[order.length], "no more entries", "one more")
-    return new SignedList(fieldsOf(message, row, former, values), row ? at[0] : at[1], row ? at[7] : at[5], signature)
+    const sub = !row && entries.length > order.length
+    if (sub) checkFurther(octets, entries, order.length)
+    else if (entries.length !== order.length) fail(Code.ListOrder, entries[order.length], "no more entries", "one more")
+    return new SignedList(
+        fieldsOf(message, row, former, sub, values),
+        row ? at[0] : at[1],
+        row ? at[7] : at[5],
+        signature,
+    )
+}
+
+/** Entries of PLOMB-SL/3 from number `from` on: telegrams 81 81 C7 F2 nn FF, numbers rising, each with registers of gas, water, heat or cold behind it. */
+function checkFurther(octets: Buffer, entries: number[], from: number): void {
+    let number = 0
+    for (let i = from; i < entries.length; ++i) {
+        const at = entries[i]
+        const element = childrenAt(octets, at)
+        const name = octetsAt(octets, element[0])
+        const telegram = name[0] === 0x81
+        let good = name.length === 6 && octets[element[6]] === 1
+        if (telegram) {
+            good = good && sameOctets(cut(name, 0, 4), hex`8181C7F2`) && name[4] > number && name[5] === 0xff
+            number = name[4]
+            good = good && octets[element[1]] === 0x62 && (octets[element[5]] & 0x70) === 0
+        } else {
+            good = good && number > 0 && name[0] > 3 && octets[element[5]] === 0x59
+            good = good && octets[element[1]] === 1 && octets[element[2]] === 1 && octets[element[3]] === 0x62
+        }
+        if (!good) fail(Code.ListEntry, at, "a meter that was read, or its register", name.toString("hex"))
+    }
 }
 
 /** The fields of a list whose entries were found at `values`. */
-function fieldsOf(message: SmlMessage, row: boolean, former: boolean, values: number[]): SignedListFields {
+function fieldsOf(
+    message: SmlMessage,
+    row: boolean,
+    former: boolean,
+    sub: boolean,
+    values: number[],
+): SignedListFields {
     const octets = message.octets
     const at = message.fields
     const number = (k: number) => (values[k] > 0 ? integerAt(octets, values[k]) : 0)
     const text = (k: number) => (values[k] > 0 ? octetsAt(octets, values[k]) : unset)
     const profile = text(0).toString("utf8")
-    const wanted = row ? "PLOMB-SP/1" : former ? "PLOMB-SL/1" : "PLOMB-SL/2"
+    const wanted = row ? "PLOMB-SP/1" : former ? "PLOMB-SL/1" : sub ? "PLOMB-SL/3" : "PLOMB-SL/2"
     if (profile !== wanted) fail(Code.ListProfile, values[0], wanted, profile)
     const fields = new SignedListFields()
     fields.serverId = octetsAt(octets, row ? at[0] : at[1])

@@ -3,6 +3,7 @@ import { Ds3231 } from "../../hal/ds3231"
 import type { Machine } from "../../hal/machine"
 import { Mb85rc1mt } from "../../hal/mb85rc1mt"
 import { framAddress, startPart, uartAddress, uartCrystalHz } from "../../hal/parts"
+import type { UartPort } from "../../hal/ports"
 import { SmlLine } from "../../hal/rs485-link"
 import { Sc16is752 } from "../../hal/sc16is752"
 import { Ssd1306Strips } from "../../hal/ssd1306"
@@ -26,10 +27,14 @@ const leaveMs = 5000
 const lineMs = 30
 
 /**
- * The field image: brings up the parts, then measures by what `softwareOf` sets as the meter's rule, and answers on the line. Without its FRAM it is nobody, and the runtime
+ * The field image: brings up the parts, then measures by what `softwareOf` sets as the meter's rule, and answers on the line; `second` puts the second line to use. Without its FRAM it is nobody, and the runtime
  * starts it again every five seconds; any other part may be missing or come later. What makes a key at first is in `calibrate.ts`.
  */
-export function startField(machine: Machine, softwareOf: (store: Store, meter: Meter) => Software | undefined): void {
+export function startField(
+    machine: Machine,
+    softwareOf: (store: Store, meter: Meter) => Software | undefined,
+    second?: (store: Store, meter: Meter, port: UartPort) => void,
+): void {
     const bus = machine.bus
     const fram = new Mb85rc1mt(bus, framAddress)
     fram.start()
@@ -50,6 +55,7 @@ export function startField(machine: Machine, softwareOf: (store: Store, meter: M
         line.open()
     })
 
+    if (second) second(fram, meter, uart.port(1))
     meter.face = new Panel(new Ssd1306Strips(bus), meter)
     measureForEver.start(meter)
     pumpLine.start(line)

@@ -41,6 +41,8 @@ export class Issuer {
     private readonly chain: RecordRing
     private readonly rows: RecordRing
     private busy = false
+    private slots = listSlots
+    private slotSize = listSlotSize
     /** A row may be stored whose link is not in the chain yet. */
     private behind = true
 
@@ -51,6 +53,12 @@ export class Issuer {
         this.chain = new RecordRing(store, chainAt, chainCount, chainSize)
         this.rows = new RecordRing(store, profileAt, profileCount, profileSize)
         this.catchUp()
+    }
+
+    /** Keeps so many lists of up to `size` octets, in the same place. */
+    keep(slots: number, size: number): void {
+        this.slots = slots
+        this.slotSize = size
     }
 
     /** Links or rows are lost: nothing may be signed, since a pagination could come twice. */
@@ -74,8 +82,8 @@ export class Issuer {
             const fields = present()
             this.number(fields)
             const issued = this.sign(writeSignedList(fields))
-            if (issued.signed.length + signatureSize + listHeader > listSlotSize)
-                fail(Code.OutOfRange, -1, listSlotSize + " octets a list", "" + issued.signed.length)
+            if (issued.signed.length + signatureSize + listHeader > this.slotSize)
+                fail(Code.OutOfRange, -1, this.slotSize + " octets a list", "" + issued.signed.length)
             const body = join([issued.signed, issued.signature])
             const head = Buffer.alloc(listHeader)
             head.setAt(0, "u32", fields.pagination)
@@ -119,7 +127,7 @@ export class Issuer {
         const at = this.listAddress(pagination)
         const head = this.store.read(at, listHeader)
         const length = head.getAt(4, "u16")
-        if (head.getAt(0, "u32") !== pagination || length + listHeader + signatureSize > listSlotSize) return undefined
+        if (head.getAt(0, "u32") !== pagination || length + listHeader + signatureSize > this.slotSize) return undefined
         // Only what the chain knows was ever handed out; it has one link for each pagination.
         const link = this.chain.read(this.chain.newest - this.pagination() + pagination)
         if (!link || link.getAt(0, "u32") !== pagination) return undefined
@@ -183,7 +191,7 @@ export class Issuer {
     }
 
     private listAddress(pagination: number): number {
-        return listsAt + (pagination % listSlots) * listSlotSize
+        return listsAt + (pagination % this.slots) * this.slotSize
     }
 }
 

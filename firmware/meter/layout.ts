@@ -73,6 +73,17 @@ export const profileAt = 0x06000
 export const profileCount = 96
 export const profileSize = 332
 
+/**
+ * Images that have no slots for software (`master.ts`) keep at their end what they know of the meters they read. Each signed list is longer then, so the
+ * store has room for fewer.
+ */
+export const subMetersAt = 0x1f000
+export const subMeterSpace = 0x400
+export const subMeterSize = 280
+export const mostSubMeters = 4
+export const masterListSlotSize = 0x900
+export const masterListSlots = 3
+
 /** Software: what the slots hold, the delivery under way, the floor, the packages (`firmware/core/slots.ts`, `floor.ts`). */
 export const softwareAt = 0x13000
 export const receivingAt = 0x13400

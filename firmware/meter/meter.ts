@@ -4,6 +4,7 @@ import { Code, fail, PlombError } from "../core/errors"
 import { Event } from "../core/logbook"
 import { platform } from "../core/platform"
 import { SignedListFields } from "../core/signed-list"
+import type { SmlValue } from "../core/sml-write"
 import type { Store } from "../core/store"
 import { TrustStore } from "../core/trust-store"
 import { Certificates } from "./certificates"
@@ -44,6 +45,12 @@ export interface Face {
     show(still: boolean): void
 }
 
+/** Who has more to say in signed lists. */
+export interface Further {
+    /** Entries behind the meter's own; throws nothing but what is a fault of the program. */
+    entries(): SmlValue[]
+}
+
 /** Where events are entered; a full logbook stops nothing that has happened already. */
 export interface EventLog {
     noteEvent(event: Event, code: number, detail: Buffer): void
@@ -65,6 +72,8 @@ export class Meter {
     keeper: RuleKeeper | undefined
     /** The panel, where the image has one. */
     face: Face | undefined
+    /** Meters that this one reads, in the image that does. */
+    further: Further | undefined
     /** The metrological module in force; without one nothing is measured. */
     rule: Rule | undefined
     /** Bits of the status word that the rule has set, and that it has found a period to be over. */
@@ -229,6 +238,7 @@ export class Meter {
             fields.checksum = meter.machine.softwareChecksum
             fields.module = meter.rule ? meter.rule.identification : hex``
             fields.moduleChecksum = meter.rule ? meter.rule.checksum : Buffer.alloc(32)
+            if (meter.further) fields.further = meter.further.entries()
             return fields
         })
         this.powerWasLost = false

@@ -208,6 +208,7 @@ describe("devicescript.json", () => {
         const variants = readManifest(checkout)
         const images = new Set([
             "meter",
+            "meter_master",
             "meter_calibration",
             "muc",
             "muc_field",

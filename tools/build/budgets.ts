@@ -26,7 +26,8 @@ export const rooms: Room[] = [
     { name: "evidence", budget: 7, files: /^firmware\/core\/(signed|access|command|logbook|evidence|journal)/ },
     // Field buses of DLMS and P1: security suite 0 with AES-GCM, HDLC.
     { name: "dlms", budget: 9, files: /^firmware\/core\/(dlms|hdlc|axdr|gcm|p1-receive|p1)/ },
-    { name: "core", budget: 24, files: /^firmware\/core\// },
+    // A meter that reads others (meter_master) takes 24.8: the M-Bus decoder comes with what opens encrypted telegrams.
+    { name: "core", budget: 25, files: /^firmware\/core\// },
     { name: "tls", budget: 12, files: /^firmware\/tls\// },
     { name: "sandbox", budget: 11, files: /^firmware\/sandbox\// },
     { name: "drivers", budget: 13.5, files: /^hal\// },

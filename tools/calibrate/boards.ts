@@ -1,5 +1,5 @@
 import { UsageError } from "../cli/usage.ts"
-import { Desk } from "../desk/desk.ts"
+import { Desk, type FieldProgram } from "../desk/desk.ts"
 import { deploy, imageFor } from "./deploy.ts"
 import type { Field } from "./field.ts"
 import { callOver, findBoard, LinkError } from "./link.ts"
@@ -28,6 +28,8 @@ export interface BoardChoice {
     reference?: ReferenceSource
     /** Serial port of an RS-485 adapter on the line of a real meter. */
     line?: string
+    /** Image that the meter gets once it is sealed; "meter" by default. */
+    image?: FieldProgram
     /** An earlier session has sealed the meter. */
     sealed?: boolean
 }
@@ -47,7 +49,7 @@ export async function openBoard(board: string, choice: BoardChoice): Promise<Ope
         bus.dispose()
     }
     try {
-        const { image, report } = await imageFor(bus, "meter", 15_000)
+        const { image, report } = await imageFor(bus, choice.image ?? "meter", 15_000)
         const found = await findBoard(bus, 5000).catch((error: Error): undefined => {
             if (!choice.sealed)
                 throw new LinkError(`${error.message}: plomb flash meter_calibration --board ${report.board}`)
@@ -80,7 +82,7 @@ async function openVm(variant: string, choice: BoardChoice): Promise<OpenBoard> 
     })
     return {
         meter,
-        field: await desk.field(),
+        field: await desk.field(0, choice.image),
         reference: choice.reference ?? source,
         keep: () => desk.meters[0].bench.save(),
         close: async () => {

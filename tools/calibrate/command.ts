@@ -1,6 +1,7 @@
 import { existsSync, rmSync } from "node:fs"
 import { join } from "node:path"
 import { readArgs, UsageError } from "../cli/usage.ts"
+import type { FieldProgram } from "../desk/desk.ts"
 import { replaceFile } from "../pki/files.ts"
 import { readPassphrase } from "../pki/passphrase.ts"
 import { type PublishTo, publishTo } from "../pki/publish-words.ts"
@@ -23,6 +24,7 @@ export const help = `plomb calibrate: the calibration station
   --pki DIR          PKI of \`plomb pki init\` (default pki)
   --out DIR          protocols: SERVERID.calibration.json and .html (default calibration)
   --hardware TEXT    hardware model (default "plomb-1")
+  --image NAME       what the meter is to measure with: meter (default), or meter_master, which reads gas and water meters
   --reference FILE   what the reference standard read at the points gain, phase and proof:
                      {"gain": {"volts": 230.02, "amperes": 5.001, "lagDegrees": 0.1, "hertz": 50}, …}
   --passphrase-env V, --passphrase-file F   of the calibration authority's key
@@ -34,7 +36,7 @@ export const help = `plomb calibrate: the calibration station
   --json             the protocol on standard output, nothing else
 
 A board is calibrated by the image meter_calibration (\`plomb flash meter_calibration\`). Once it is sealed the station puts the field
-image meter on it, over the same USB, and asks it as the calibration authority what it runs: name and checksum of the software, signed by
+image on it, over the same USB, and asks it as the calibration authority what it runs: name and checksum of the software, signed by
 the meter's key, stand in the protocol and, for \`plomb verify\`, in SERVERID.attestation.evidence.json.
 
 What can be checked is checked before anything final. A broken link, a power cut or Ctrl-C loses nothing: the
@@ -43,6 +45,7 @@ after a meter that failed, and skips those whose protocol is in --out.
 Final are: the key holder's configuration (step "key made") and sealing.`
 
 interface Options {
+    image: FieldProgram
     pki: string
     out: string
     reference?: ReferenceSource
@@ -70,6 +73,7 @@ export async function run(args: string[]): Promise<number> {
             pki: { type: "string", default: "pki" },
             out: { type: "string", default: "calibration" },
             hardware: { type: "string", default: "plomb-1" },
+            image: { type: "string", default: "meter" },
             reference: { type: "string" },
             line: { type: "string" },
             state: { type: "string" },
@@ -84,7 +88,10 @@ export async function run(args: string[]): Promise<number> {
     const hardware = values.hardware!
     if (Buffer.byteLength(hardware) > mostHardware)
         throw new UsageError(`--hardware: expected at most ${mostHardware} octets`)
+    if (values.image !== "meter" && values.image !== "meter_master")
+        throw new UsageError(`--image is meter or meter_master, not "${values.image}"`)
     const options: Options = {
+        image: values.image,
         pki: values.pki!,
         out: values.out!,
         line: values.line,
@@ -170,6 +177,7 @@ async function calibrateOne(row: BatchRow, options: Options): Promise<Calibratio
         state: options.state ?? join(".plomb", "state"),
         reference: options.reference,
         line: options.line,
+        image: options.image,
         sealed: earlier?.keyProtection !== undefined,
     })
     try {

@@ -40,8 +40,9 @@ export interface DeskMucOptions {
     plc?: PlcLine
 }
 
-/** Images of a meter. */
-export type MeterProgram = "meter" | "meter_calibration"
+/** Images that a meter measures with, and all of them. */
+export type FieldProgram = "meter" | "meter_master"
+export type MeterProgram = FieldProgram | "meter_calibration"
 
 /** The device identifier of the MUC board with this serial number, in the VM. */
 export function mucDeviceId(serial: number): string {
@@ -132,8 +133,8 @@ export class Desk {
     }
 
     /** The field image for a meter, and its line; nobody else may be master of it then. */
-    async field(index = 0): Promise<Field> {
-        const { report, image } = await ensureBuilt("meter", this.options.variant ?? "vm")
+    async field(index = 0, program: FieldProgram = "meter"): Promise<Field> {
+        const { report, image } = await ensureBuilt(program, this.options.variant ?? "vm")
         const probe = new LineProbe(this.world, this.wire)
         const { board } = this.meters[index]
         return {

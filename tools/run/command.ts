@@ -4,7 +4,10 @@ import { join } from "node:path"
 import { ensureBuilt } from "../build/build.ts"
 import { meterBench, mucBench } from "../chips/bench.ts"
 import { LanBridge } from "../chips/lan-bridge.ts"
+import { coldWater, gas, volumeContent, volumeIdentification } from "../chips/mbus-content.ts"
+import { MbusLine } from "../chips/mbus-line.ts"
 import { PlcLine } from "../chips/plc-line.ts"
+import { Rs485Wire } from "../chips/rs485-wire.ts"
 import { Sc16is752 } from "../chips/sc16is752.ts"
 import { Ssd1306 } from "../chips/ssd1306.ts"
 import { W5500 } from "../chips/w5500.ts"
@@ -21,7 +24,7 @@ import { customerLine, displayKeyOf, mucLines, prepareMuc } from "./muc.ts"
 export const help = `plomb run IMAGE [--board NAME] [--serial N] [--set KEY=VALUE]... [--state DIR]
           [--clock real|virtual] [--for SECONDS] [--load FILE] [--pki DIR] [--lan PORT] [--panel]
 
-Runs one board of an image (meter, meter_calibration, muc, muc_field, muc_lan, muc_plc, muc_install, display) in the stock VM with models of all its parts, in the
+Runs one board of an image (meter, meter_master, meter_calibration, muc, muc_field, muc_lan, muc_plc, muc_install, display) in the stock VM with models of all its parts, in the
 foreground, and prints what it logs, with source positions. Ctrl-C takes its power away.
 
   plomb run muc --set uplink=HOST:PORT
@@ -29,6 +32,10 @@ foreground, and prints what it logs, with source positions. Ctrl-C takes its pow
 runs a MUC that has been produced and installed: at the first time it is, by the parties of a PKI folder that is made
 where there is none. It connects over TLS 1.3 to any server with a certificate of that CA; what is needed for one is
 printed.
+
+  plomb run meter_master
+
+runs a meter with a gas and a water meter on its second line, which count a litre a second; it says when it has found them.
 
   plomb run muc_field
 
@@ -85,6 +92,18 @@ function settingsOf(words: string[]): Record<string, string> {
     return settings
 }
 
+/** A gas and a water meter on the second line of this UART. */
+function subMeters(world: World, uart: Sc16is752): void {
+    const wire = new Rs485Wire({ clock: world })
+    uart.channels[1].connect(wire)
+    const slaves = [gas, coldWater].map((type, i) => {
+        const secondary = volumeIdentification(12_345_678 + i, type)
+        const litres = () => 1_000_000 + Math.floor(world.elapsedMs() / 1000)
+        return { primary: i + 1, secondary, telegrams: () => [volumeContent(secondary, litres())] }
+    })
+    new MbusLine(wire, 2400, slaves)
+}
+
 export async function run(args: string[]): Promise<number> {
     const { values, positionals } = readArgs({
         args,
@@ -105,14 +124,15 @@ export async function run(args: string[]): Promise<number> {
     const [name, ...more] = positionals
     if (!name || more.length > 0)
         throw new UsageError(
-            "plomb run takes one image: meter, meter_calibration, muc, muc_field, muc_lan, muc_plc, muc_install or display",
+            "plomb run takes one image: meter, meter_master, meter_calibration, muc, muc_field, muc_lan, muc_plc, muc_install or display",
         )
     if (values.clock !== "real" && values.clock !== "virtual")
         throw new UsageError(`--clock is real or virtual, not "${values.clock}"`)
     const serial = numberOf("serial", values.serial, 0, 0xffffffff)
     const forMs = values.for === undefined ? Number.POSITIVE_INFINITY : 1000 * numberOf("for", values.for, 0, 1e9)
     const settings = settingsOf(values.set)
-    if (values.panel && name !== "meter") throw new UsageError(`--panel belongs to meter, not to ${name}`)
+    if (values.panel && name !== "meter" && name !== "meter_master")
+        throw new UsageError(`--panel belongs to a meter, not to ${name}`)
     const hostPort = numberOf("lan", values.lan, 0, 65535)
 
     const isMuc = ["muc", "muc_install", "muc_field", "muc_lan", "muc_plc"].includes(name)
@@ -131,6 +151,7 @@ export async function run(args: string[]): Promise<number> {
     const bench = desk
         ? undefined
         : (isMuc ? mucBench : meterBench)({ clock: world, serial, stateDir, load, secondWire })
+    if (bench && name === "meter_master") subMeters(world, bench.uart)
     const display = plc && muc && (await displayOn(world, plc, { key1plc: displayKeyOf(muc) }))
     const second = new Sc16is752({ clock: world, a1: "VDD", a0: "VDD" })
     if (name === "muc_field") bench?.bus.attach(second)

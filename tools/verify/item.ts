@@ -4,9 +4,19 @@ import { isoOf, judgeChain, judgeSince } from "./chain.ts"
 import { type PublicKey, verifyBoth } from "./curves.ts"
 import type { Findings, Link } from "./findings.ts"
 import { mucRole } from "./role.ts"
-import { deviations, entryOf, numberOf, obis, profileOf, type SignedItem, textOctets } from "./signed-list.ts"
+import {
+    deviations,
+    entryOf,
+    numberOf,
+    obis,
+    profileOf,
+    type SignedItem,
+    subMetersOf,
+    textOctets,
+} from "./signed-list.ts"
 import type { SmlFile } from "./sml-file.ts"
 import { intOf } from "./sml-tlv.ts"
+import { judgeSubMeter, subMeterProfile } from "./sub-meters.ts"
 import {
     isTelegramList,
     type ListedTelegram,
@@ -271,6 +281,14 @@ export function judgeItem(
             module: module?.checksum,
         })
 
+    const others =
+        wanted === subMeterProfile
+            ? subMetersOf(payload, item).subMeters.map(each => ({
+                  number: each.number,
+                  text: judgeSubMeter(findings, each, place, timed ? item.time!.seconds : undefined),
+              }))
+            : []
+
     if (!signed) findings.unprove(before)
 
     const pagination = numberOf(payload, item, obis.pagination)
@@ -301,6 +319,7 @@ export function judgeItem(
         reading.module = module.name
         reading["module SHA-256"] = module.checksum
     }
+    for (const { number, text } of others) reading[`meter ${number}`] = text
     if (word !== undefined) reading.status = word.toString(16).padStart(8, "0")
     if (telegrams) {
         reading.muc = reading.meter

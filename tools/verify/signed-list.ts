@@ -1,5 +1,6 @@
 import type { SmlFile, SmlMessage } from "./sml-file.ts"
 import { anyList, describe, intOf, listOf, octetsOf, SmlDamage, type SmlNode, uintOf } from "./sml-tlv.ts"
+import { isSubMeter, readSubMeters, subMeterProfile } from "./sub-meters.ts"
 
 /** One row of a valList or period_List. */
 export interface Entry {
@@ -121,6 +122,7 @@ const presentList = "PLOMB-SL/2"
 /** The profile that an item is to be judged by, and so must name: a list may be of the former one. */
 export function profileOf(item: SignedItem): string {
     if (item.kind === "profile row") return "PLOMB-SP/1"
+    if (item.entries.some(isSubMeter)) return subMeterProfile
     return item.entries.length <= formerRows.length ? formerList : presentList
 }
 
@@ -221,6 +223,11 @@ export function textOctets(payload: Buffer, item: SignedItem, code: string): Buf
     return value?.type === "octets" ? octetsOf(payload, value, code) : undefined
 }
 
+/** The meters that the list's meter has read, and what is wrong with their entries. */
+export function subMetersOf(payload: Buffer, item: SignedItem): ReturnType<typeof readSubMeters> {
+    return readSubMeters(payload, item.entries, listRows.length)
+}
+
 /** Everything in which the item departs from its profile (`profileOf`), field by field. */
 export function deviations(payload: Buffer, item: SignedItem): Deviation[] {
     const found: Deviation[] = []
@@ -255,7 +262,8 @@ export function deviations(payload: Buffer, item: SignedItem): Deviation[] {
         if (entry.more) say(entry.node.start, `${what} ${name}`, "no time or signature of its own", "one")
         if (entry.status && code !== obis.drawn) say(entry.status.start, `${what} ${name}`, "no status", "one")
     })
-    if (entries.length > rows.length)
+    if (kind === "list" && profileOf(item) === subMeterProfile) found.push(...subMetersOf(payload, item).wrong)
+    else if (entries.length > rows.length)
         say(entries[rows.length].node.start, `entry ${rows.length + 1}`, `${rows.length} entries`, `${entries.length}`)
     const name = kind === "list" ? "0100620affff" : "8181c78611ff"
     if (item.listName.toString("hex") !== name)
