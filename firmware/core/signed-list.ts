@@ -270,14 +270,15 @@ function checkFurther(octets: Buffer, entries: number[], from: number): void {
         const at = entries[i]
         const element = childrenAt(octets, at)
         const name = octetsAt(octets, element[0])
-        const telegram = name[0] === 0x81
+        const telegram = name.length === 6 && sameOctets(cut(name, 0, 4), hex`8181C7F2`)
+        if (!telegram && number === 0) fail(Code.ListOrder, at, "no more entries", "one more")
         let good = name.length === 6 && octets[element[6]] === 1
         if (telegram) {
-            good = good && sameOctets(cut(name, 0, 4), hex`8181C7F2`) && name[4] > number && name[5] === 0xff
+            good = good && name[4] > number && name[5] === 0xff
             number = name[4]
             good = good && octets[element[1]] === 0x62 && (octets[element[5]] & 0x70) === 0
         } else {
-            good = good && number > 0 && name[0] > 3 && octets[element[5]] === 0x59
+            good = good && name[0] > 3 && name[0] < 10 && octets[element[5]] === 0x59
             good = good && octets[element[1]] === 1 && octets[element[2]] === 1 && octets[element[3]] === 0x62
         }
         if (!good) fail(Code.ListEntry, at, "a meter that was read, or its register", name.toString("hex"))

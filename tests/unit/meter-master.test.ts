@@ -413,6 +413,6 @@ test("core reads a list of PLOMB-SL/3 and refuses one whose further entries are 
         }
     }
     expect(codeOf(all => all)).toBe(0)
-    expect(codeOf(all => [all[1], ...all])).toBe(Code.ListEntry)
+    expect(codeOf(all => [all[1], ...all])).toBe(Code.ListOrder)
     expect(codeOf(all => [all[2], all[0]])).toBe(Code.ListEntry)
 })
