@@ -18,8 +18,6 @@ import { Status } from "./status"
 import { MeterTime } from "./time"
 
 /** Length of a load profile period in seconds. */
-/** In which the line takes what has come meanwhile. */
-const lineMs = 20
 const periodSeconds = 900
 
 /** What measures by the energy the front end has taken: which registers count, and when a period is over. */
@@ -315,11 +313,7 @@ export function measureForEver(meter: Meter): void {
             if (!(e instanceof PlombError)) throw e
             console.log(e.message)
         }
-        if (meter.face) {
-            // The line first, whose octets do not wait.
-            platform().sleepMs(lineMs)
-            meter.face.show(false)
-        }
+        if (meter.face) meter.face.show(false)
         const now = platform().millis()
         platform().sleepMs(1000 - (now - Math.floor(now / 1000) * 1000))
     }

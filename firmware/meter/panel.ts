@@ -2,6 +2,7 @@ import type { StripPanel } from "../../hal/ports"
 import { PlombError } from "../core/errors"
 import { drawStrip } from "../core/font"
 import { cut } from "../core/octets"
+import { platform } from "../core/platform"
 import { clockOf, dateOf } from "../core/time"
 import type { Face, Meter } from "./meter"
 import { fedIn } from "./registers"
@@ -61,6 +62,8 @@ export class Panel implements Face {
             return
         }
         try {
+            // The line is served before the bus is taken: what it has brought waits in 64 octets.
+            platform().yieldNow()
             if (still || this.left === 0) this.turn()
             else this.change()
         } catch (e: any) {
@@ -75,6 +78,7 @@ export class Panel implements Face {
     private turn(): void {
         // A panel can not be asked what it shows, nor does it tell that a disturbance has reset it.
         this.panel.start()
+        platform().yieldNow()
         this.dark = true
         this.at = large
         this.left = pageSeconds
@@ -105,7 +109,9 @@ export class Panel implements Face {
             const scale = line === large ? 2 : 1
             const page = Math.floor(line / letters) + (line > large ? 1 : 0)
             const signs = cut(wanted, line, scale > 1 ? largeLetters : letters)
-            this.panel.put(0, page, scale, drawStrip(signs, scale), this.dark && !more)
+            const strip = drawStrip(signs, scale)
+            platform().yieldNow()
+            this.panel.put(0, page, scale, strip, this.dark && !more)
             this.shown.blitAt(line, wanted, line, letters)
             this.at = line
         }

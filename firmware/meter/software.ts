@@ -2,7 +2,7 @@ import type { BuiltIn } from "../../hal/machine"
 import { Code, fail, PlombError } from "../core/errors"
 import { Floor } from "../core/floor"
 import { Event } from "../core/logbook"
-import { cut, join, numberBE, type OctetSource, sameOctets } from "../core/octets"
+import { cut, join, numberBE, type OctetSource, sameOctets, tidy } from "../core/octets"
 import type { Manifest } from "../core/package"
 import { type PackageTrust, packageKeys } from "../core/package-trust"
 import { SlotState, Slots } from "../core/slots"
@@ -363,6 +363,8 @@ export class Software implements RuleKeeper {
     private prove(slot: number, installed: boolean): Proved {
         const self = this
         if (this.meter.face) this.meter.face.show(true)
+        // What is proved wants long pieces of the heap.
+        tidy()
         return provePackage(this.builtIn.check, this.source(slot), this.slots.length(slot), () => self.trust(installed))
     }
 

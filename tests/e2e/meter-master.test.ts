@@ -40,8 +40,8 @@ async function judged(): Promise<Verdict> {
 test("two meters at one address are found, read, and stand in lists that are proof", async () => {
     expect((await judged()).reading["meter 1"]).toBeUndefined()
     // All primary addresses, then identifications, at 2400 Bd.
-    await bench.desk.world.runUntil(() => bench.log.some(each => each.includes("mbus has")), 15 * minute)
-    expect(bench.log.filter(each => each.includes("mbus"))).toEqual(["mbus has 2 meters"])
+    await bench.desk.world.runUntil(() => bench.meter.board.log.some(each => each.includes("mbus has")), 15 * minute)
+    expect(bench.meter.board.log.filter(each => each.includes("mbus"))).toEqual(["mbus has 2 meters"])
     await bench.desk.world.runFor(minute / 2)
     const verdict = await judged()
     const told = [verdict.reading["meter 1"], verdict.reading["meter 2"]].join("\n")
@@ -77,7 +77,7 @@ test("a day's quarter with a disturbed line, then a dead meter: each value is on
     expect(Math.abs(after.drawn - before.drawn - (seconds * 30_000) / 3600)).toBeLessThan(20)
     await bench.rows(before.seconds - 900, after.seconds)
     expect(bench.ledger.missing()).toEqual([])
-    expect(bench.log.filter(each => /out of memory|panic/i.test(each))).toEqual([])
+    expect(bench.meter.board.log.filter(each => /out of memory|panic/i.test(each))).toEqual([])
 }, 600_000)
 
 test("after a power cut the telegrams of before are there, and are no values until the meters are read", async () => {

@@ -19,7 +19,7 @@ async function page(heading: string): Promise<string[]> {
         if (panel.visible && read(panel, 0, 1) === heading)
             return [read(panel, 1, 1), read(panel, 2, 2), read(panel, 7, 1)]
     }
-    throw new Error(`no page "${heading}"; log: ${bench.desk.meters[0].board.log.slice(-8).join(" | ")}`)
+    throw new Error(`no page "${heading}"; log: ${bench.meter.board.log.slice(-8).join(" | ")}`)
 }
 
 const kilowattHours = (units: number) => {
