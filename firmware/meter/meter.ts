@@ -19,6 +19,8 @@ import { MeterTime } from "./time"
 
 /** Length of a load profile period in seconds. */
 const periodSeconds = 900
+/** In which the line takes what has come meanwhile. */
+const lineMs = 20
 
 /** What measures by the energy the front end has taken: which registers count, and when a period is over. */
 export interface Rule {
@@ -313,7 +315,11 @@ export function measureForEver(meter: Meter): void {
             if (!(e instanceof PlombError)) throw e
             console.log(e.message)
         }
-        if (meter.face) meter.face.show(false)
+        if (meter.face) {
+            // The line first, which looks for what has come every few milliseconds: its part keeps 64 octets.
+            platform().sleepMs(lineMs)
+            meter.face.show(false)
+        }
         const now = platform().millis()
         platform().sleepMs(1000 - (now - Math.floor(now / 1000) * 1000))
     }

@@ -5,6 +5,7 @@ import { changeProviderPath } from "../../../firmware/core/sml-parameter.ts"
 import { serverIdOf } from "../../calibrate/station.ts"
 import type { ChipBench } from "../../chips/bench.ts"
 import { constantLoad } from "../../chips/load-source.ts"
+import { Ssd1306 } from "../../chips/ssd1306.ts"
 import { layOutDesk } from "../../desk/calibrated.ts"
 import { Desk, mucServerId } from "../../desk/desk.ts"
 import { LineProbe } from "../../desk/line-probe.ts"
@@ -62,6 +63,10 @@ export class Stage extends Company {
             restart,
             onLog,
         })
+        // With its panel, which takes bus and heap of the meter as on a wall.
+        const panel = new Ssd1306()
+        panel.powerOn()
+        desk.meters[0].bench.bus.attach(panel)
         const uplink = muc ? new UplinkPeer(join(folder, "pki"), "operator", true) : undefined
         const stage = new Stage(folder, desk, serial, new LineProbe(desk.world, desk.wire), uplink)
         try {
