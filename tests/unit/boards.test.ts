@@ -1,9 +1,11 @@
 import { readdirSync, readFileSync } from "node:fs"
 import { join, resolve } from "node:path"
 import { describe, expect, test } from "vitest"
+import { readManifest } from "../../tools/build/manifest"
 import { compile } from "../../tools/vm/compile"
 
-const folder = resolve(__dirname, "../../boards")
+const checkout = resolve(__dirname, "../..")
+const folder = join(checkout, "boards")
 const ids = readdirSync(folder)
     .filter(name => name.endsWith(".board.json"))
     .map(name => name.replace(".board.json", ""))
@@ -30,7 +32,10 @@ describe.each(ids)("%s", id => {
     })
 
     test("has the names that bindings use, none of them on a pin the chip needs for itself", () => {
-        expect(Object.keys(board.pins).sort()).toEqual(["SCL", "SCL_LINE", "SDA", "SDA_LINE", "SEAL", "STATUS"])
+        const always = ["SCL", "SCL_LINE", "SDA", "SDA_LINE", "SEAL", "STATUS"]
+        const spi = ["SPI_CS", "SPI_MISO", "SPI_MOSI", "SPI_SCK"]
+        const ethernet = readManifest(checkout).some(row => row.hardware === id && row.spi === "board")
+        expect(Object.keys(board.pins).sort()).toEqual([...always, ...(ethernet ? spi : [])].sort())
         const pins = Object.values<number>(board.pins)
         expect(new Set(pins).size).toBe(pins.length)
         expect(pins.filter(pin => taken[board.archId].includes(pin))).toEqual([])

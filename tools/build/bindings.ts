@@ -64,6 +64,11 @@ export const bindings: Record<Port, Record<string, Binding>> = {
     // The Ethernet part.
     spi: {
         vm: { imports: { "spi-vm": ["VmSpi"] }, expression: "new VmSpi()" },
+        board: {
+            imports: { "spi-board": ["BoardSpi"] },
+            expression:
+                "new BoardSpi(pins.SPI_MISO as any, pins.SPI_MOSI as any, pins.SPI_SCK as any, pins.SPI_CS as any)",
+        },
     },
 }
 
