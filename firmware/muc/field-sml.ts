@@ -1,23 +1,19 @@
 import type { UartPort } from "../../hal/ports"
 import { PushListener } from "../../hal/push-listener"
-import { READ_SILENT } from "../core/bus-schedule"
 import { Code, PlombError } from "../core/errors"
-import { platform } from "../core/platform"
 import { readFile } from "../core/sml-read"
 import { SmlReceiver } from "../core/sml-receive"
 import { serverOf } from "../core/sml-request"
 import { TELEGRAM_SML } from "../core/telegram-list"
 import { mostAddress } from "./field-meters"
+import { listen, pushSilenceMs } from "./field-push"
 import type { FieldSide } from "./field-side"
 
 const usualBaud = 9600
 /** Octets of the longest file: what a list of telegrams has room for. */
 const longestFile = 1400
-const pollMs = 30
-const silenceMs = 200
-const silentSeconds = 3600
 
-/** A meter that pushes SML on this line (FNN: 9600 8N1): setting "baud" and the line's number. */
+/** A meter that pushes SML on this line (FNN: 9600 8N1): settings as of `listen`. */
 export function startSml(side: FieldSide, line: number, port: UartPort): void {
     const receiver = new SmlReceiver(
         longestFile,
@@ -25,29 +21,11 @@ export function startSml(side: FieldSide, line: number, port: UartPort): void {
         (raw, crc) => smlFile(side, line, raw, crc),
         () => side.tell(-1, Code.MeterGarbled),
     )
-    serveSml.start(side, line, new PushListener(port, receiver, silenceMs, false))
+    serveSml.start(side, line, new PushListener(port, receiver, pushSilenceMs, false))
 }
 
 function serveSml(side: FieldSide, line: number, listener: PushListener): void {
-    let lookedAt = side.now()
-    side.serve(
-        line,
-        () => listener.open(side.setting("baud" + line, usualBaud), 0),
-        () => {
-            listener.poll()
-            platform().sleepMs(pollMs)
-            if (platform().millis() - listener.heardAt < silentSeconds * 1000) return true
-            const now = side.now()
-            if (now < lookedAt + 60) return true
-            lookedAt = now
-            const meter = side.meters.plan.next(line, now - silentSeconds)
-            if (meter >= 0) {
-                side.tell(meter, Code.MeterSilent)
-                side.meters.plan.done(meter, READ_SILENT, false, now)
-            }
-            return true
-        },
-    )
+    listen(side, line, listener, usualBaud, 0)
 }
 
 /** Takes a file of the meter whose turn it is; who is heard first is the meter of this line. */
