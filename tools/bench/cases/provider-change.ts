@@ -122,9 +122,8 @@ export async function change(
     const list = to.name === "MUC" ? stage.list(next.path) : Buffer.alloc(0)
     const value = [half(der.length), half(ca.length), sha256(der), ...(list.length > 0 ? [half(list.length)] : [])]
     for (let left = 3; ; --left) {
-        const brought = await stage.bring(to, der, Buffer.concat([ca, list]))
-        if (brought.code !== 0) return brought
-        const came = await stage.tell(by, to, [set(changeProviderPath, Buffer.concat(value))])
+        let came = await stage.bring(to, der, Buffer.concat([ca, list]))
+        if (came.code === 0) came = await stage.tell(by, to, [set(changeProviderPath, Buffer.concat(value))])
         // A meter has one place for what is brought: what the MUC delivers by itself in the same moment takes it away.
         if (came.code !== Code.StepOutOfOrder || left === 0) return came
     }
