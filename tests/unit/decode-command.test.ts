@@ -1,7 +1,9 @@
+import { spawnSync } from "node:child_process"
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { afterAll, afterEach, describe, expect, it, vi } from "vitest"
+import { mbusLongFrame } from "../../firmware/core/mbus-frame"
 import { UsageError } from "../../tools/cli/usage.ts"
 import { run } from "../../tools/decode/command.ts"
 import { around, envelope } from "../helpers/sml-oracle"
@@ -77,7 +79,50 @@ describe("plomb decode sml", () => {
             ["sml", "xyz"],
             ["sml", "00", "11"],
             ["sml", "00", "--profile", "lax"],
+            ["dlms", folder],
         ])
             await expect(call(...args)).rejects.toBeInstanceOf(UsageError)
+        await expect(call("mbus", "68030")).rejects.toThrow("odd number of hex digits")
+    })
+
+    it("an empty file is told by its name", async () => {
+        const path = join(folder, "empty")
+        writeFileSync(path, "")
+        await expect(call("mbus", path)).rejects.toThrow(`${path} is empty`)
+    })
+
+    it("a reader at the end of a pipe gets all of it, however long", () => {
+        const path = join(folder, "long")
+        writeFileSync(path, Buffer.alloc(300_000, "no meter says this"))
+        const command = `"${process.execPath}" tools/plomb.mjs decode iec62056 ${path} | cat`
+        const { stdout } = spawnSync("sh", ["-c", command], { encoding: "utf8", maxBuffer: 2 ** 24 })
+        expect(JSON.parse(stdout).telegrams[0].hex.length).toBe(600_000)
+    })
+
+    it("a reader that has seen enough ends the command without complaint", () => {
+        const path = join(folder, "readout")
+        writeFileSync(path, `/ABC5 x\r\n\r\n${"1-0:1.8.0(000123.4*kWh)\r\n".repeat(20_000)}!\r\n`)
+        const command = `"${process.execPath}" tools/plomb.mjs decode iec62056 ${path} | head -n 1`
+        const { stdout, stderr } = spawnSync("sh", ["-c", command], { encoding: "utf8" })
+        expect([stdout, stderr]).toEqual(["{\n", ""])
+    })
+})
+
+describe("plomb decode dlms", () => {
+    it("wired M-Bus frames without a whole APDU: why there is none", async () => {
+        const frame = (ci: number) =>
+            mbusLongFrame(8, 1, Buffer.from([ci, 0, 1, 0x0f, 0x40, 0, 0, 0, 0])).toString("hex")
+        for (const [hex, name] of [
+            ["68030368", "MbusFrame"],
+            [frame(0x10).replace(/..16$/, "0016"), "MbusChecksum"],
+            [frame(0x72), "MbusControlInformation"],
+            [frame(0x00), "MbusControlInformation"],
+        ]) {
+            const { code, out, err } = await call("dlms", hex)
+            expect([code, out.length, err.length]).toEqual([1, 1, 1])
+            expect(JSON.parse(out[0])).toMatchObject({ apdus: [], error: { name } })
+            expect(err[0]).toContain(name)
+            vi.restoreAllMocks()
+        }
     })
 })

@@ -235,10 +235,10 @@ describe("plomb decode mbus, wmbus", () => {
         return { code, out: out.mock.calls.flat(), err: err.mock.calls.flat() }
     }
 
-    it("gives a table, or JSON with exact values, OBIS codes and what was proved; the frame format is found out", async () => {
+    it("gives JSON, or a table, with exact values, OBIS codes and what was proved; the frame format is found out", async () => {
         for (const format of [0, 1, 2]) {
             const hex = wirelessFrame(mode7(payload, 5), format).toString("hex")
-            const { code, out } = await call("wmbus", hex, "--key", meterKey.toString("hex"), "--json")
+            const { code, out } = await call("wmbus", hex, "--key", meterKey.toString("hex"))
             const { telegrams } = JSON.parse(out[0])
             expect(code).toBe(0)
             expect(telegrams[0].format).toBe(["none", "A", "B"][format])
@@ -246,21 +246,28 @@ describe("plomb decode mbus, wmbus", () => {
             expect(telegrams[0].records[0]).toMatchObject({ obis: "7-0:3.0.0*255", value: "28504.27", unit: "m3" })
             vi.restoreAllMocks()
         }
-        const { out } = await call("mbus", wiredFrame(payload).toString("hex"))
+        const { out } = await call("mbus", wiredFrame(payload).toString("hex"), "--table")
         expect(out[0]).toContain("ELS 12345678")
         expect(out[1]).toContain("28504.27 m3")
     })
 
-    it("exit code 1 and one line for a key that does not open it; wrong words are a usage error", async () => {
+    it("exit code 1 and one line for a key that does not open it, JSON tells it too; wrong words are a usage error", async () => {
         const hex = wirelessFrame(mode5(payload, 5), 0).toString("hex")
-        const { code, out, err } = await call("wmbus", hex, "--key", another.toString("hex"))
+        const { code, out, err } = await call("wmbus", hex, "--key", another.toString("hex"), "--table")
         expect([code, out, err.length]).toEqual([1, [], 1])
         expect(err[0]).toContain("MbusWrongKey")
+        vi.restoreAllMocks()
+        const told = await call("wmbus", hex, "--key", another.toString("hex"))
+        expect([told.code, told.out.length, told.err]).toEqual([1, 1, err])
+        const { telegrams } = JSON.parse(told.out[0])
+        expect(telegrams[0].link).toMatchObject({ manufacturer: "ELS", id: "12345678" })
+        expect(telegrams[0].error).toMatchObject({ cause: "wrong key", name: "MbusWrongKey" })
         for (const args of [
             ["wmbus", hex, "--key", "12"],
             ["wmbus", hex, "--format", "C"],
             ["mbus"],
             ["mbus", hex, "--format", "A"],
+            ["mbus", hex, "--table", "--json"],
         ])
             await expect(call(...args)).rejects.toBeInstanceOf(UsageError)
     })

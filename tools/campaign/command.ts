@@ -3,7 +3,7 @@ import { campaigns } from "./campaign.ts"
 
 export const help = `plomb campaign NAME [--count N|--all] [--seed S] [--in node|vm]
 
-${campaigns.map(each => `  ${each.name.padEnd(16)} ${each.summary}`).join("\n")}
+${campaigns.map(each => `  ${each.name.padEnd(18)} ${each.summary}`).join("\n")}
 
   --count N     cases (each campaign has its own default); --runs is the same
   --all         every case there is, where they can be counted: authority-cuts, software-cuts

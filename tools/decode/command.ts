@@ -1,4 +1,4 @@
-import { existsSync, readFileSync } from "node:fs"
+import { existsSync, readFileSync, statSync } from "node:fs"
 import { DlmsKeys } from "../../firmware/core/dlms-security"
 import { fromManchester, fromThreeOfSix } from "../../firmware/core/wmbus-line"
 import { readArgs, UsageError } from "../cli/usage.ts"
@@ -9,21 +9,21 @@ import { type Problem, problemOf } from "./problem.ts"
 import { decodeSml } from "./sml.ts"
 
 export const help = `plomb decode sml FILE|HEX|- [--profile strict|tolerant]
-plomb decode mbus|wmbus FILE|HEX|- [--key HEX] [--last N] [--as-is] [--format none|A|B] [--json]
+plomb decode mbus|wmbus FILE|HEX|- [--key HEX] [--last N] [--as-is] [--format none|A|B] [--table]
 plomb decode iec62056 FILE|HEX|- [--as-is]
 plomb decode p1|dlms FILE|HEX|- [--key HEX] [--auth-key HEX] [--title HEX] [--last N] [--as-is]
 
-Decodes what comes in FILE (octets, or hex digits), in HEX, or on standard input (-). Whatever the protocol, \`readings\` are the values with
-their OBIS codes, exactly, with unit and time. What is wrong with a telegram has a cause: no key, wrong key, damaged, unsupported, replayed, malformed.
+Decodes what comes in FILE (octets, or hex digits), in HEX, or on standard input (-), to one JSON object. Whatever the protocol, \`readings\` are
+the values with their OBIS codes, exactly, with unit and time. What is wrong with a telegram has a cause: no key, wrong key, damaged, unsupported, replayed, malformed.
 
-sml: every SML file (transport version 1), as one JSON object: the files with all messages, what was in the way, and how many octets were junk.
+sml: every SML file (transport version 1): the files with all messages, what was in the way, and how many octets were junk.
 
   --profile tolerant   read what real meters send, each deviation as a named quirk (default)
   --profile strict     what counts as proof; anything else is a problem
 
-mbus: every wired M-Bus frame; wmbus: every wireless M-Bus telegram, with OMS security modes 5 and 7 and the extended link layer. A table, or
+mbus: every wired M-Bus frame; wmbus: every wireless M-Bus telegram, with OMS security modes 5 and 7 and the extended link layer.
 
-  --json        one JSON object
+  --table       a table for people in the place of JSON
   --key HEX     AES-128 key of the meter
   --last N      message counter (or access number) of the last telegram accepted: an older one is replayed
   --as-is       take what says that it is encrypted as it is (a converter has decrypted it)
@@ -31,7 +31,7 @@ mbus: every wired M-Bus frame; wmbus: every wireless M-Bus telegram, with OMS se
   --chips T|S   wmbus: undecoded chips of a receiver, mode T (3 out of 6) or S (Manchester)
 
 iec62056: readouts and messages of the programming mode of IEC 62056-21, in seven bits or with even parity; p1: DSMR and ESMR telegrams
-and their relatives, also encrypted ones; dlms: HDLC frames, APDUs, push lists, also ciphered and over wired M-Bus. Always JSON.
+and their relatives, also encrypted ones; dlms: HDLC frames, APDUs, push lists, also ciphered and over wired M-Bus.
 
   --as-is         block check or CRC need not hold
   --key HEX       encryption key (AES-128, security suite 0)
@@ -44,10 +44,14 @@ Exit code 1 if nothing could be decoded.`
 /** Octets of the input: a file's, or the hex digits of a file or of the argument. */
 function octetsOf(input: string): Buffer {
     const isFile = input === "-" || existsSync(input)
+    if (isFile && input !== "-" && statSync(input).isDirectory()) throw new UsageError(`${input} is a folder`)
     const octets = isFile ? readFileSync(input === "-" ? 0 : input) : Buffer.from(input, "utf8")
     const digits = octets.toString("latin1").replace(/\s+/g, "")
     if (/^([0-9a-f]{2})+$/i.test(digits)) return Buffer.from(digits, "hex")
+    if (!isFile && /^[0-9a-f]+$/i.test(digits))
+        throw new UsageError(`"${input}" is no file, and an odd number of hex digits (${digits.length})`)
     if (!isFile) throw new UsageError(`"${input}" is neither a file nor hex digits`)
+    if (octets.length === 0) throw new Error(`${input === "-" ? "standard input" : input} is empty`)
     return octets
 }
 
@@ -60,6 +64,8 @@ const options = {
     "as-is": { type: "boolean", default: false },
     format: { type: "string" },
     chips: { type: "string" },
+    table: { type: "boolean", default: false },
+    // What is printed anyway; others' commands have the word too.
     json: { type: "boolean", default: false },
 } as const
 
@@ -97,11 +103,12 @@ export async function run(args: string[]): Promise<number> {
 function print(decoded: object, good: boolean, problem: Problem | undefined): number {
     console.log(JSON.stringify(decoded, null, 2))
     if (good) return 0
-    console.error(
-        `plomb decode: ${problem ? `${problem.cause}: ${problem.name}: ${problem.message}` : "nothing decoded"}`,
-    )
+    console.error(complaint(problem))
     return 1
 }
+
+const complaint = (problem: Problem | undefined) =>
+    `plomb decode: ${problem ? `${problem.cause}: ${problem.name}: ${problem.message}` : "nothing decoded"}`
 
 function hexOption(name: string, digits: string | undefined, octets: number): Buffer | undefined {
     if (digits === undefined) return undefined
@@ -144,6 +151,7 @@ interface MbusOptions {
     "as-is": boolean
     format?: string
     chips?: string
+    table: boolean
     json: boolean
 }
 
@@ -160,6 +168,7 @@ function unchipped(octets: Buffer, chips: string | undefined): Buffer {
 function runMbus(kind: "mbus" | "wmbus", input: string, options: MbusOptions): number {
     if (options.key !== undefined && !/^[0-9a-f]{32}$/i.test(options.key))
         throw new UsageError("--key is 32 hex digits (AES-128)")
+    if (options.table && options.json) throw new UsageError("--table or --json, not both")
     if (options.key !== undefined && options["as-is"]) throw new UsageError("--key or --as-is, not both")
     const format = options.format === undefined ? undefined : frameFormats.indexOf(options.format)
     if (format === -1 || (format !== undefined && kind === "mbus"))
@@ -171,15 +180,10 @@ function runMbus(kind: "mbus" | "wmbus", input: string, options: MbusOptions): n
     const octets = unchipped(octetsOf(input), options.chips)
     const last = options.last === undefined ? -1 : Number(options.last)
     const decoded = kind === "mbus" ? decodeWired(octets, given, last) : decodeWireless(octets, given, format, last)
-    const good = decoded.telegrams.filter(each => !each.error)
-    if (good.length === 0) {
-        const { cause, name, message } = decoded.telegrams[0].error!
-        console.error(
-            `plomb decode: ${decoded.telegrams.length} telegrams, none decoded; ${cause}: ${name}: ${message}`,
-        )
-        return 1
-    }
-    if (options.json) console.log(JSON.stringify(decoded, null, 2))
-    else for (const line of mbusTable(decoded)) console.log(line)
-    return 0
+    const { telegrams } = decoded
+    const good = telegrams.some(each => !each.error)
+    if (!options.table) return print(decoded, good, telegrams[0].error)
+    if (good) for (const line of mbusTable(decoded)) console.log(line)
+    else console.error(complaint(telegrams[0].error))
+    return good ? 0 : 1
 }

@@ -10,8 +10,9 @@ import {
 import { AARE, AARQ, readAssociation, readInitiate } from "../../firmware/core/dlms-association"
 import { dlmsReadings } from "../../firmware/core/dlms-obis"
 import { type DlmsKeys, isCiphered, openCiphered, readCiphered } from "../../firmware/core/dlms-security"
+import { Code, fail } from "../../firmware/core/errors"
 import { HDLC_I, HDLC_UI, type HdlcFrame, HdlcReceiver, readHdlc } from "../../firmware/core/hdlc"
-import { MbusReceiver } from "../../firmware/core/mbus-frame"
+import { checkMbusFrame, MbusReceiver } from "../../firmware/core/mbus-frame"
 import { type Cosem, cosemTree, type Element } from "./cosem.ts"
 import { timeText } from "./mbus-values.ts"
 import { obisText } from "./obis.ts"
@@ -197,7 +198,9 @@ function fromHdlc(octets: Buffer, decoded: DecodedDlms, take: (pdu: Buffer) => v
 /** Transport layer of EN 13757-3 with CI 00 to 1F: number of the segment, 10 = the last one; two selectors. */
 function fromMbus(octets: Buffer, decoded: DecodedDlms, take: (pdu: Buffer) => void): void {
     let parts: Buffer[] = []
+    let first: Buffer | undefined
     const receiver = new MbusReceiver(frame => {
+        first ??= frame
         if (frame.length < 12 || frame[6] > 0x1f) return
         parts.push(frame.subarray(9, frame.length - 2))
         if (frame[6] < 0x10) return
@@ -207,6 +210,14 @@ function fromMbus(octets: Buffer, decoded: DecodedDlms, take: (pdu: Buffer) => v
     receiver.feed(octets)
     receiver.timeout()
     decoded.junkOctets = receiver.junk
+    if (decoded.apdus.length > 0) return
+    try {
+        checkMbusFrame(first ?? octets)
+        const ci = (first ?? octets)[6]
+        fail(Code.MbusControlInformation, 6, "segments of an APDU up to the last one (CI 10 to 1F)", `${ci}`)
+    } catch (error) {
+        decoded.error = problemOf(error)
+    }
 }
 
 function decodeApdu(pdu: Buffer, opening: DlmsOpening, asked: Asked): DecodedApdu {
