@@ -7,7 +7,7 @@ import { afterAll, describe, expect, it } from "vitest"
 import { IecEmulator } from "../../tools/emulate/iec62056.ts"
 import { MeterLine } from "../../tools/emulate/line.ts"
 import { meterOf } from "../../tools/emulate/meter.ts"
-import { openPort, openPty } from "../../tools/emulate/port.ts"
+import { type Line, openPort, openPty } from "../../tools/emulate/port.ts"
 import { smlFile } from "../../tools/emulate/sml.ts"
 import { hasLibsml, hasProgram, requireExtra } from "../extras.ts"
 
@@ -32,6 +32,17 @@ for octet in data[data.index(2) + 1:-1]: check ^= octet
 print('check', check == data[-1])
 print(data[1:-2].decode())
 `
+
+describe("where an emulated meter can not be", () => {
+    const line: Line = { baud: 9600, parity: "none", dataBits: 8 }
+
+    it.each([
+        ["a device that is not there", "/dev/plomb-no-such-port", "there is no /dev/plomb-no-such-port"],
+        ["a folder", folder, "no serial port"],
+    ])("%s", async (_, name, says) => {
+        await expect(openPort(name, line)).rejects.toThrow(says)
+    })
+})
 
 const python = requireExtra("python3", hasProgram("python3", "--version"), "Debian package python3")
 const pseudoTerminals = await openPty()

@@ -12,7 +12,7 @@ export const help = `plomb emulate sml|mbus|iec62056|dlms --port PATH|pty | --li
 
 A meter on a line, for any reader, in the foreground until Ctrl-C.
 
-  --port PATH      a serial port; where nothing is there, a pseudo-terminal gets that name
+  --port PATH      a serial port; a name outside /dev where nothing is yet: a pseudo-terminal gets it
   --port pty       a pseudo-terminal, whose name is printed
   --listen ADDR    a TCP server (socket://HOST:PORT of readers, ser2net): [HOST:]PORT, 127.0.0.1 by default
   --profile FILE   the meter as JSON: id, manufacturer, version, deviceType, registers with obis, value, unit, kilo, perHour

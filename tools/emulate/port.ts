@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn, spawnSync } from "node:child_process"
 import { existsSync, rmSync, statSync, symlinkSync } from "node:fs"
 import { createServer, type Socket } from "node:net"
+import { resolve } from "node:path"
 
 /** Where an emulated meter talks: octets without parity, 8 bits. */
 export interface Port {
@@ -91,7 +92,7 @@ async function ptyOf(child: ChildProcess, link: string | undefined): Promise<Por
         if (link) symlinkSync(tty, link)
     } catch (error) {
         child.kill()
-        throw new PortError((error as Error).message)
+        throw new PortError(`no pseudo-terminal can have the name ${link}: ${(error as Error).message}`)
     }
     return {
         name: link ? `${link} (${tty})` : tty,
@@ -166,7 +167,12 @@ export async function listenTcp(host: string, portNumber: number): Promise<Port>
 /** The port these words mean: "pty", a device that is there, or a name that a pseudo-terminal is to get. */
 export async function openPort(words: string, line: Line): Promise<Port> {
     if (words === "pty") return openPty()
-    if (!existsSync(words)) return openPty(words)
+    if (!existsSync(words)) {
+        // Who names a device means one: a new one there would only hide that it is away.
+        if (resolve(words).startsWith("/dev/"))
+            throw new PortError(`there is no ${words}; a name outside /dev makes a pseudo-terminal`)
+        return openPty(words)
+    }
     if (!statSync(words).isCharacterDevice()) throw new PortError(`${words} is there, and no serial port`)
     return openSerial(words, line)
 }
