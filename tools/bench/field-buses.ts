@@ -189,7 +189,7 @@ function readCell(
         const turns = new Set(times.map(at => Math.round((at - first) / 3600)))
         const due = Math.max(1, hours - (first > 3600 ? 1 : 0))
         // One more turn may begin within the minutes that are waited for the last.
-        const had = Math.min(turns.size, due) - (first > 3600 + lateSeconds ? 1 : 0)
+        const had = Math.max(0, Math.min(turns.size, due) - (first > 3600 + lateSeconds ? 1 : 0))
         readings += had
         expectedReadings += due
         if (had < due) missing.push(`${meter.address} ${had} of ${due}`)

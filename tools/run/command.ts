@@ -61,7 +61,8 @@ link with a household behind it. With --set key1plc=HEX of your own the two keys
 
 shows the panel of the demo's meter in the same way: registers, time, status, software, in turn.
 
-  --board NAME         row of devicescript.json: vm (default), or vm_software without secure element
+  --board NAME         row of devicescript.json: vm (default); vm_software, a meter without secure element; of muc_field also
+                       vm_iec62056, vm_wmbus, vm_dlms and vm_p1 with other buses
   --serial N           serial number of the board, 1 by default; fixes its tolerances too
   --set KEY=VALUE      a setting of the board, as "uplink=127.0.0.1:7259"; may be repeated
   --state DIR          keeps flash and memories of the parts there; without, a meter forgets them at the end, and a
