@@ -77,8 +77,6 @@ export interface LogSigner {
     id: Buffer
 }
 
-const nobody: LogSigner = { role: none, id: hex`0000000000000000` }
-
 /**
  * Entries numbered from 1 on, each holding the hash of the one before. As "log" nothing is ever overwritten: when all but the
  * last places are taken `append` refuses, so what it was to announce is not done; attempts go on to be entered, then counted. As
@@ -153,7 +151,7 @@ export class Logbook {
      */
     append(event: Event, fn: number, signer: LogSigner | undefined, code: number, detail: Buffer): number {
         if (this.full()) fail(Code.LogbookFull, -1, "room for an entry", "none")
-        return this.enter(event, fn, signer || nobody, code, detail)
+        return this.enter(event, fn, signer, code, detail)
     }
 
     /**
@@ -165,7 +163,7 @@ export class Logbook {
         let room = this.left() > 1
         if (!signer && (kinds.indexOf(code) >= 0 || kinds.length >= mostKinds || this.full())) room = false
         if (room) {
-            this.enter(Event.refused, fn, signer || nobody, code, detail)
+            this.enter(Event.refused, fn, signer, code, detail)
             return
         }
         const counts = this.attempts()
@@ -198,16 +196,17 @@ export class Logbook {
         return newest ? platform().sha256([newest]) : Buffer.alloc(32)
     }
 
-    private enter(event: Event, fn: number, signer: LogSigner, code: number, detail: Buffer): number {
+    private enter(event: Event, fn: number, signer: LogSigner | undefined, code: number, detail: Buffer): number {
         const clock = this.clock
+        const by = signer || { role: none, id: Buffer.alloc(8) }
         const entry = Buffer.alloc(logEntrySize)
         const head = join([
             numberBE(4, this.ring.newest + 1),
             numberBE(4, clock.secondsIndex()),
             numberBE(4, clock.utcSeconds()),
-            Buffer.from([clock.quality(), event, fn, signer.role]),
+            Buffer.from([clock.quality(), event, fn, by.role]),
             numberBE(2, code),
-            signer.id,
+            by.id,
             detail,
         ])
         entry.blitAt(0, head, 0, Math.min(head.length, previousAt))

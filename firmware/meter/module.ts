@@ -1,7 +1,8 @@
 import type { Measurement } from "../../hal/ports"
 import { Code, fail } from "../core/errors"
 import { platform } from "../core/platform"
-import { metrologyCalls } from "../sandbox/interfaces"
+import { nameOf, type Program } from "../core/software"
+import { metrologyCalls } from "../sandbox/metrology-calls"
 import { Sandbox, type SandboxHost } from "../sandbox/sandbox"
 import type { Meter, Rule } from "./meter"
 import { moduleParameters } from "./parameters"
@@ -12,18 +13,7 @@ const limits = { work: 20000, memory: 4096 }
 const inputsSize = 32
 const daySeconds = 86400
 
-/** A module that may run: its image, which was checked, and what its manifest says. */
-export interface Program {
-    image: Buffer
-    /** What `checkImage` answered. */
-    called: Buffer
-    name: string
-    version: number
-    /** Its confirmation raises the floor to this version. */
-    floor: number
-}
-
-/** A metrological module (firmware/sandbox/interfaces.ts) with the meter as its host: what is counted, under which tariff, when a period is over. */
+/** A metrological module (firmware/sandbox/metrology-calls.ts) with the meter as its host: what is counted, under which tariff, when a period is over. */
 export class Module implements Rule, SandboxHost {
     readonly calls = metrologyCalls
     /** Name and version, as they stand in signed lists. */
@@ -44,9 +34,7 @@ export class Module implements Rule, SandboxHost {
         program: Program,
         metering: Buffer,
     ) {
-        const version = program.version
-        const text = " " + (version >> 16) + "." + ((version >> 8) & 0xff) + "." + (version & 0xff)
-        this.identification = Buffer.from(program.name + text)
+        this.identification = nameOf(program)
         this.checksum = platform().sha256([program.image])
         this.inputs = Buffer.alloc(inputsSize)
         this.state = Buffer.alloc(stateSize)

@@ -3,7 +3,7 @@ import * as ds from "@devicescript/core"
 /** Version 1 of the metrological module: two tariffs by time of day, load profile of 15 minutes. */
 const tariffs = 2
 
-/** What the meter offers its module (firmware/sandbox/interfaces.ts, `metrologyCalls`). */
+/** What the meter offers its module (firmware/sandbox/metrology-calls.ts). */
 interface Host {
     onTick(f: () => number): void
     onSelfTest(f: () => number): void

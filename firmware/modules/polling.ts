@@ -5,7 +5,7 @@ import * as ds from "@devicescript/core"
  * one that does not answer is asked again after 10 s, then 20, 40 and so on up to the period, so that it does not hold up the others.
  */
 
-/** What the MUC offers (firmware/sandbox/interfaces.ts, `pollingCalls`). */
+/** What the MUC offers (firmware/sandbox/polling-calls.ts). */
 interface Host {
     onNext(f: (seconds: number) => number): void
     onAnswer(f: (index: number, seconds: number, ok: number) => number): void

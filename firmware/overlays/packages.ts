@@ -6,8 +6,8 @@ import { installPlatform, type Platform } from "../core/platform"
 
 /*
  * Takes a software package apart, and checks its signatures: the fixed part's own sources, run in the sandbox because this is seldom done
- * and code is scarce there. It ships inside the image and is never replaced. What it is given and answers: `packageCalls` in
- * firmware/sandbox/interfaces.ts. Its start does it all.
+ * and code is scarce there. It ships inside the image and is never replaced. What it is given and answers:
+ * firmware/sandbox/package-calls.ts. Its start does it all.
  */
 
 const host: any = (ds as any).host

@@ -1,10 +1,11 @@
 import { fail } from "../core/errors"
-import { cut, type OctetSource } from "../core/octets"
+import type { OctetSource } from "../core/octets"
 import type { Manifest } from "../core/package"
 import { checkImageHash, type PackageTrust, packageKeys } from "../core/package-trust"
 import { platform } from "../core/platform"
+import { hashChain } from "./hash-chain"
 import { checkImage } from "./image"
-import { packageCalls } from "./interfaces"
+import { packageCalls } from "./package-calls"
 import { Sandbox } from "./sandbox"
 
 /** The program is the fixed part's own, and what it does is bounded by the package: these are above what any of 16 KB needs. */
@@ -56,20 +57,6 @@ export function provePackage(
     }
     new Sandbox(check.image, host, limits, check.called).start()
     return { manifest: manifest, certificates: certificates }
-}
-
-/** As in `Platform`: what the sandbox would do at fifty times the price. */
-function hashChain(prefix: Buffer, value: Buffer, to: number): Buffer {
-    const n = value.length
-    const parts = [prefix, value]
-    // At most 255 hashes, 30 steps each
-    platform().yieldNow()
-    for (let i = prefix[22]; i < to; ++i) {
-        prefix[22] = i
-        const next = platform().sha256(parts)
-        parts[1] = n < 32 ? cut(next, 0, n) : next
-    }
-    return parts[1]
 }
 
 /** The image of a package of `length` octets. Throws what `checkImageHash` and `checkImage` do. */

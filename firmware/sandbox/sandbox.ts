@@ -4,7 +4,7 @@ import { platform } from "../core/platform"
 import { opcodes } from "./image"
 import { builtinName, natives } from "./names"
 import { hostCode, plain, runNative } from "./natives"
-import { Builtin, Fn, Inner, Leap, Native, Obj, Token, wrong } from "./values"
+import { Builtin, closureOf, Fn, Inner, Leap, Native, Obj, Token, wrong } from "./values"
 
 /** What a module can reach beside its own values. */
 export interface SandboxHost {
@@ -225,7 +225,7 @@ export class Sandbox {
     private staticFn(index: number): Fn {
         let found = this.statics[index]
         if (found === undefined) {
-            found = new Fn(112 + index * 16, undefined, undefined, undefined)
+            found = new Fn(112 + index * 16)
             this.statics[index] = found
         }
         return found
@@ -337,7 +337,7 @@ export class Sandbox {
             return found
         }
         this.take(100)
-        return code < 0 ? new Fn(found.at, found.frame, found.outer, value) : new Native(code, value)
+        return code < 0 ? closureOf(found.at, found.frame, found.outer, value) : new Native(code, value)
     }
 
     /** What stands in a field of a value of kind `id`; sets `met` instead when that is a native. */
@@ -508,7 +508,7 @@ export class Sandbox {
         if (op === 15) {
             if (x instanceof Fn) {
                 this.take(100)
-                return new Fn(x.at, x.frame, x.outer, y)
+                return closureOf(x.at, x.frame, x.outer, y)
             }
             this.self = y
         } else if (x instanceof Fn && (this.image[x.at + 11] & 2) === 0) wrong(false)
@@ -768,7 +768,7 @@ export class Sandbox {
                             } else if (op === 16) x = this.field(undefined, 1, "", n, at)
                             else if (op === 75) {
                                 this.take(100)
-                                x = new Fn(112 + n * 16, frame, current, undefined)
+                                x = closureOf(112 + n * 16, frame, current, undefined)
                             } else if (op === 73 || op === 74) {
                                 // load_closure has the levels above other operands, store_closure levels and value alone.
                                 top = op === 73 ? 0 : top - 1

@@ -11,7 +11,7 @@ export class Token extends Inner {}
 /** An object: own fields, and the object its missing fields are looked up in. */
 export class Obj extends Inner {
     /** Number of the last walk that counted it. */
-    walk = 0
+    walk: number | undefined
     constructor(
         public own: any,
         public proto: Obj | undefined,
@@ -30,17 +30,29 @@ export class Builtin extends Obj {
     }
 }
 
-/** A function of the image, its descriptor at `at`; a closure also has the frame it was made in and that frame's function. */
+/**
+ * A function of the image, its descriptor at `at`; a closure also has the frame it was made in and that frame's function, a bound one its object. Fields that
+ * are not there take no heap: a program of the fixed part has dozens of functions.
+ */
 export class Fn extends Inner {
-    walk = 0
-    constructor(
-        readonly at: number,
-        readonly frame: any[] | undefined,
-        readonly outer: Fn | undefined,
-        readonly self: any,
-    ) {
+    walk: number | undefined
+    frame: any[] | undefined
+    outer: Fn | undefined
+    self: any
+    constructor(readonly at: number) {
         super()
     }
+}
+
+/** A closure, or with `self` a bound function. */
+export function closureOf(at: number, frame: any[] | undefined, outer: Fn | undefined, self: any): Fn {
+    const made = new Fn(at)
+    if (frame !== undefined) {
+        made.frame = frame
+        made.outer = outer
+    }
+    if (self !== undefined) made.self = self
+    return made
 }
 
 /** A native method taken from its object as a value: number of what holds it * 256 + number of its name, and the object. */

@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest"
-import { metrologyCalls, pollingCalls } from "../../firmware/sandbox/interfaces"
+import { metrologyCalls } from "../../firmware/sandbox/metrology-calls"
+import { pollingCalls } from "../../firmware/sandbox/polling-calls"
 import type { Sandbox, SandboxHost } from "../../firmware/sandbox/sandbox"
 import { compile, type Image } from "../../tools/vm/compile.ts"
 import { type Inputs, inputsOf, metrologyModule, parametersOf, sandboxOf } from "../helpers/modules"

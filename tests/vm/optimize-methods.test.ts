@@ -94,3 +94,13 @@ test.each(Object.entries(changed))("a method that became a function %s", async (
     expect(plain).toContain("end")
     expect(await logOf(whole, true)).toEqual(plain)
 })
+
+test("a method with the name of a call of the sandbox's host stays one", async () => {
+    const text = `import * as ds from "@devicescript/core"
+        const host: any = (ds as any).host
+        class Registers { n = 1; add(x: any, y: any) { this.n = this.n + x + y; return host.add(x, y) } }
+        const own = new Registers()
+        host.onTick(() => own.add(1, 2))
+        host.onSelfTest(() => own.n)`
+    expect((await methodsOf(text)).methods).toEqual(["add"])
+})

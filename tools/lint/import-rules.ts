@@ -42,8 +42,8 @@ export const importRules: ImportRule[] = [
     },
     {
         files: /^firmware\/overlays\//,
-        allowed: [core, /^@devicescript\/core$/],
-        says: "an overlay runs in the sandbox: it imports only core and @devicescript/core",
+        allowed: [core, /^firmware\/(overlays\/|sandbox\/image$)/, /^@devicescript\/core$/],
+        says: "an overlay runs in the sandbox: it imports only core, its own room, the check of images and @devicescript/core",
     },
     ...["meter", "muc", "display"].flatMap(app => appRules(app)),
     {
@@ -65,14 +65,15 @@ export const importRules: ImportRule[] = [
 ]
 
 /** What tools must not reach, whatever the last rule says of package names. */
-export const closedToTools = /^((hal|tests|boards|services)(\/|$)|firmware\/(?!(core|tls)\/|sandbox\/image))/
+export const closedToTools =
+    /^((hal|tests|boards|services)(\/|$)|firmware\/(?!(core|tls)\/|sandbox\/(image|[a-z]+-calls)$))/
 
 function appRules(app: string): ImportRule[] {
     const own = new RegExp(`^firmware/${app}/`)
     const shared = [core, /^firmware\/(tls|sandbox)\//, own, ports, /^@devicescript\/(core|runtime|server|servers)$/]
     return [
         {
-            files: new RegExp(`^firmware/${app}/(main|install|calibrate|field|lan|plc|line)\\.ts$`),
+            files: new RegExp(`^firmware/${app}/(main|install|calibrate|field|lan|plc|modules|line)\\.ts$`),
             allowed: [...shared, anyHal],
             says: "entries and what composes them: core, its own rooms, hal",
         },

@@ -2,6 +2,7 @@ import { existsSync, readdirSync, readFileSync } from "node:fs"
 import { join, relative, resolve } from "node:path"
 import { checkout, hashOf, keep, recall } from "./cache.ts"
 import { distinctNames } from "./distinct.ts"
+import { hostNames } from "./host-names.ts"
 import { optimize } from "./optimize/optimize.ts"
 import { type CompilerHost, cliVersion, type Diagnostic, toolchain } from "./toolchain.ts"
 import { Wasm } from "./wasm.ts"
@@ -223,7 +224,7 @@ export async function compile(entry: string, options: CompileOptions = {}): Prom
         getConfig: () => config,
         // What comes out below is verified: before that, code may be longer than the VM takes.
         verifyBytecode() {},
-        ...(options.distinct ? { rename: distinctNames } : {}),
+        ...(options.distinct ? { rename: program => distinctNames(program, closed ? hostNames : []) } : {}),
     }
 
     if (!overlay.has(resolve(root, main)) && !existsSync(resolve(root, main)))

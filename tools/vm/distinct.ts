@@ -36,17 +36,17 @@ interface Place {
  * Two members keep one name if the checker of `program`, which holds the sources as they stand in the files, says that a value with
  * one is used as a value with the other: by `implements` and `extends`, as argument (a fiber's too), answer, in an assignment, a literal or a
  * choice. Names that
- * something unchecked uses (`any`, `x["name"]`, library files) and names of optional members stay as they are. What is left out
+ * something unchecked uses (`any`, `x["name"]`, library files), names of optional members and those `kept` stay as they are. What is left out
  * here shows as a type error when the changed sources are compiled.
  */
-export function distinctNames(program: ts.Program): Change {
+export function distinctNames(program: ts.Program, kept: Iterable<string> = []): Change {
     const ts = toolchain().typescript
     const checker = program.getTypeChecker()
     const own = (file: ts.SourceFile) => !file.isDeclarationFile && !/(^|\/)node_modules\//.test(file.fileName)
     const sources = program.getSourceFiles().filter(own)
 
     const groups = new Groups()
-    const frozen = new Set<string>()
+    const frozen = new Set<string>(kept)
     const places = new Map<ts.Node, Place[]>()
     const members = new Set<ts.Node>()
 

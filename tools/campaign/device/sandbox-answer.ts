@@ -1,7 +1,8 @@
 import { PlombError } from "../../../firmware/core/errors"
 import { cut } from "../../../firmware/core/octets"
 import { checkImage } from "../../../firmware/sandbox/image"
-import { metrologyCalls, pollingCalls } from "../../../firmware/sandbox/interfaces"
+import { metrologyCalls } from "../../../firmware/sandbox/metrology-calls"
+import { pollingCalls } from "../../../firmware/sandbox/polling-calls"
 import { Sandbox, type SandboxHost } from "../../../firmware/sandbox/sandbox"
 
 /**

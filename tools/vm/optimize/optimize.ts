@@ -12,6 +12,7 @@ import { Op } from "./opcodes.ts"
 import { dropUnused, namesMadeAtRunTime, orderByUse, silentFunctions, spellLiterals, tableLiterals } from "./order.ts"
 import { dropParameters } from "./parameters.ts"
 import { packSlots, splitSlots } from "./slots.ts"
+import { dropTexts } from "./texts.ts"
 import { threadJumps } from "./threading.ts"
 import { tidy } from "./tidy.ts"
 import { keepAsAnswers } from "./webs.ts"
@@ -46,14 +47,14 @@ function isArithmetic(fun: Fun): boolean {
 }
 
 /** Changes the functions of an image; the rest follows. */
-function improveAll(parts: Parts): void {
+function improveAll(parts: Parts, closed: boolean): void {
     dropUnused(parts)
     spellLiterals(parts)
     const captured = capturedSlots(parts.functions)
     for (const fun of parts.functions) fun.body = tidy(fun.body)
     for (const [i, fun] of parts.functions.entries()) splitSlots(fun, captured[i])
     const fields = ownFields(parts)
-    bindMethods(parts.functions, captured, namesMadeAtRunTime(parts))
+    bindMethods(parts.functions, captured, namesMadeAtRunTime(parts, closed))
     fieldsToGlobals(parts, fields)
     mergeNames(parts)
     dropParameters(parts.functions, captured)
@@ -77,23 +78,26 @@ function improveAll(parts: Parts): void {
     }
 }
 
-/** Functions that end with a call that never returns end with a `return`. */
+/** Functions that end with a call that never returns end with a `return`; and names of functions, which the sandbox never tells, take no room. */
 function close({ functions }: Parts): void {
-    for (const fun of functions)
+    for (const fun of functions) {
+        fun.name = functions[0].name
         if (!isFinal(fun.body[fun.body.length - 1].op)) fun.body.push(expr(Op.return, 0, expr(Op.undefined)))
+    }
 }
 
 /**
  * An image that does the same in less code and fewer steps, with debug information that fits it. Equal input gives
- * equal octets. `closed`: each function ends with a statement that ends it, as the sandbox asks of a module. Throws on an image
+ * equal octets. `closed`: for the sandbox, which asks of a module that each function ends with a statement that ends it. Throws on an image
  * that is not of DeviceScript 2.16.
  */
 export function optimize(bytecode: Uint8Array, debug: any, closed = false): { bytecode: Uint8Array; debug: any } {
     const parts = takeApart(bytecode, debug)
-    improveAll(parts)
+    improveAll(parts, closed)
     if (closed) close(parts)
     tableLiterals(parts)
     dropUnused(parts)
+    dropTexts(parts)
     orderByUse(parts)
     return putTogether(parts)
 }

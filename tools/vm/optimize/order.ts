@@ -1,3 +1,4 @@
+import { hostNames } from "../host-names.ts"
 import { type Expr, type Fun, lengthOf, numberLength, visitBody } from "./code.ts"
 import type { Parts } from "./image.ts"
 import { Op } from "./opcodes.ts"
@@ -86,9 +87,10 @@ export function orderByUse(parts: Parts): void {
 
 /**
  * ASCII strings (by number) that a program may put together at run time to look for a method: names in service
- * specifications, also behind another string, as a server's `set_` before the name of a register.
+ * specifications, also behind another string, as a server's `set_` before the name of a register. For a program of the sandbox (`closed`) the names of its
+ * host's calls: a class of its own may have a method of the same name.
  */
-export function namesMadeAtRunTime(parts: Parts): Set<number> {
+export function namesMadeAtRunTime(parts: Parts, closed: boolean): Set<number> {
     const data = Buffer.from(parts.sections[7])
     const texts = parts.ascii.map(at => data.toString("latin1", at, data.indexOf(0, at)))
     const specs = new Set<string>()
@@ -102,6 +104,7 @@ export function namesMadeAtRunTime(parts: Parts): Set<number> {
             if (each.op === Op.staticAsciiString) prefixes.add(texts[each.imm])
         })
     const made = new Set<number>()
+    if (closed) for (const [i, text] of texts.entries()) if (hostNames.has(text)) made.add(i)
     for (const [i, text] of texts.entries())
         for (let cut = 0; cut < text.length; cut++)
             if (specs.has(text.slice(cut)) && prefixes.has(text.slice(0, cut))) made.add(i)
@@ -109,7 +112,7 @@ export function namesMadeAtRunTime(parts: Parts): Set<number> {
 }
 
 /** Calls `renamed` for string numbers in the service specifications, and puts what it answers in their place. */
-function renameSpecs(parts: Parts, renamed: (name: number) => number): void {
+export function renameSpecs(parts: Parts, renamed: (name: number) => number): void {
     const specs = parts.sections[8]
     const view = new DataView(specs.buffer, specs.byteOffset, specs.length)
     const rename = (at: number) => view.setUint16(at, renamed(view.getUint16(at, true)), true)
