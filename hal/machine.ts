@@ -12,8 +12,10 @@ export interface BuiltIn extends BuiltInProgram {
     version: number
     /** 0: it raises none. */
     floor: number
-    /** The program that checks packages (firmware/overlays/packages.ts). */
+    /** The program that checks packages (firmware/overlays/packages.ts), or starts what was delivered (software-start.ts there). */
     check: BuiltInProgram
+    /** The one that carries out orders meanwhile (software-orders.ts), in images that have no code for it. */
+    orders?: BuiltInProgram
 }
 
 /**

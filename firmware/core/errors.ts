@@ -183,6 +183,8 @@ export enum Code {
     ModuleThrew = 2564,
     /** A module has not registered this entry. */
     ModuleEntry = 2565,
+    /** It answered what means nothing there. */
+    ModuleAnswer = 2566,
     /** TLS from here on: a field or message is cut short, too long or malformed. */
     TlsDecode = 2900,
     /** A message or record out of its place. */

@@ -41,7 +41,7 @@ export function checkImageHash(image: Buffer, manifest: Manifest): void {
  * carried), `PackageSigner` (no certificate of the institute), what `verifyChain` throws of it, `RoleMismatch`.
  */
 export function packageKeys(carried: Buffer[], metrological: boolean, trust: PackageTrust): CoseKey[] {
-    const keys = [es256(trust.manufacturer), hss(trust.manufacturer)]
+    const keys = manufacturerKeys(trust.manufacturer)
     const certificates: Certificate[] = []
     for (let i = 0; i < carried.length; ++i) certificates.push(parseCertificate(carried[i]))
     if (metrological) {
@@ -49,6 +49,11 @@ export function packageKeys(carried: Buffer[], metrological: boolean, trust: Pac
         keys.push(hss(trust.institute))
     }
     return keys
+}
+
+/** The keys of a manufacturer's two signatures. Throws `PackageSigner` where the certificate names no HSS key. */
+export function manufacturerKeys(certificate: Certificate): CoseKey[] {
+    return [es256(certificate), hss(certificate)]
 }
 
 /** The institute's approver among the package's certificates, proved. */

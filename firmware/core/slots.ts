@@ -22,7 +22,7 @@ export enum SlotState {
 }
 
 export const slotCount = 3
-/** Octets of a slot, so of the longest package. */
+/** Octets of a meter's slot, so of its longest package. */
 export const slotSize = 0x4000
 /** Octets of a block of a delivery; the last may be shorter. */
 export const blockSize = 1024
@@ -48,9 +48,8 @@ const entry = digestAt + 32
 export const slotsSize = slotsFrom + slotCount * entry
 
 const announcedHead = 4 + 32
-const announcedSize = announcedHead + mostBlocks * headSize
-/** Octets of the store for the announcement and one octet a block. */
-export const receivingSize = 2 * (announcedSize + 4) + 1 + mostBlocks
+/** Octets of the store for the announcement of a package of `slotSize` and one octet a block. */
+export const receivingSize = 2 * (announcedHead + mostBlocks * headSize + 4) + 1 + mostBlocks
 const there = 0xa5
 
 /**
@@ -61,6 +60,8 @@ export class Slots {
     private readonly record: SwitchedRecord
     private readonly announcement: SwitchedRecord
     private data: Buffer
+    /** Octets of an announcement: as many as the longest package has. */
+    private readonly announcedSize: number
 
     /** `at`: the record; `receivingAt`: `receivingSize` octets; `slotsAt`: the packages. */
     constructor(
@@ -68,9 +69,12 @@ export class Slots {
         at: number,
         private readonly receivingAt: number,
         private readonly slotsAt: number,
+        /** Octets of a slot, so of the longest package; `slotSize` at most. */
+        private readonly size: number = slotSize,
     ) {
         this.record = new SwitchedRecord(store, at, slotsSize)
-        this.announcement = new SwitchedRecord(store, receivingAt + mostBlocks, announcedSize)
+        this.announcedSize = announcedHead + (size / blockSize) * headSize
+        this.announcement = new SwitchedRecord(store, receivingAt + mostBlocks, this.announcedSize)
         this.data = this.record.load() || Buffer.alloc(slotsSize)
     }
 
@@ -109,7 +113,7 @@ export class Slots {
         const octets = Buffer.alloc(length)
         for (let at = 0; at < length; at += pieceSize) {
             const size = Math.min(pieceSize, length - at)
-            octets.blitAt(at, this.store.read(this.slotsAt + slot * slotSize + from + at, size), 0, size)
+            octets.blitAt(at, this.store.read(this.slotsAt + slot * this.size + from + at, size), 0, size)
             // A device's lines are served between: so much takes 18 ms at 100 kHz.
             platform().yieldNow()
         }
@@ -123,10 +127,10 @@ export class Slots {
     announce(value: Buffer): void {
         const length = value.length < announcedHead ? 0 : uintBE(value, 0, 4)
         const blocks = Math.ceil(length / blockSize)
-        if (length === 0 || length > slotSize || value.length !== announcedHead + blocks * headSize)
-            fail(Code.SlotForm, 0, "a package of 1 to " + slotSize + " octets and its blocks", length + " octets")
+        if (length === 0 || length > this.size || value.length !== announcedHead + blocks * headSize)
+            fail(Code.SlotForm, 0, "a package of 1 to " + this.size + " octets and its blocks", length + " octets")
         const digest = cut(value, 4, 32)
-        const padded = Buffer.alloc(announcedSize)
+        const padded = Buffer.alloc(this.announcedSize)
         padded.blitAt(0, value, 0, value.length)
         for (let slot = 0; slot < slotCount; ++slot) {
             const state = this.state(slot)
@@ -170,15 +174,18 @@ export class Slots {
         const announced = this.announced()
         const length = uintBE(announced, 0, 4)
         const index = value.length < 2 ? mostBlocks : uintBE(value, 0, 2)
-        const octets = cut(value, Math.min(2, value.length), Math.max(0, value.length - 2))
         const at = index * blockSize
-        if (at >= length || octets.length !== Math.min(blockSize, length - at))
-            fail(Code.SlotForm, 0, "a block of the package", "block " + index + " of " + octets.length + " octets")
-        if (!this.isBlock(announced, index, octets)) fail(Code.SlotBlock, index, "the block announced", "another")
+        const size = Math.min(blockSize, length - at)
+        if (at >= length || value.length !== size + 2)
+            fail(Code.SlotForm, 0, "a block of the package", "block " + index + ", " + value.length + " octets")
+        const parts: Buffer[] = []
+        for (let from = 2; from < value.length; from += pieceSize)
+            parts.push(cut(value, from, Math.min(pieceSize, value.length - from)))
+        if (!isBlock(announced, index, parts)) fail(Code.SlotBlock, index, "the block announced", "another")
         if (this.store.read(this.receivingAt + index, 1)[0] === there) return
-        const place = this.slotsAt + slot * slotSize + at
-        this.store.write(place, octets)
-        if (!this.isBlock(announced, index, this.read(slot, at, octets.length)))
+        const place = this.slotsAt + slot * this.size + at
+        for (let i = 0; i < parts.length; ++i) this.store.write(place + i * pieceSize, parts[i])
+        if (!isBlock(announced, index, this.pieces(slot, at, size)))
             fail(Code.ReadBackMismatch, place, "the block just written", "another")
         this.store.write(this.receivingAt + index, Buffer.from([there]))
     }
@@ -189,11 +196,7 @@ export class Slots {
         const marks = this.blocks()
         for (let i = 0; i < marks.length; ++i) if (marks[i] === 0) return -1
         if (slot < 0) return -1
-        // In pieces: there may be no room for one of the whole length.
-        const parts: Buffer[] = []
-        const length = this.length(slot)
-        for (let from = 0; from < length; from += blockSize)
-            parts.push(this.read(slot, from, Math.min(blockSize, length - from)))
+        const parts = this.pieces(slot, 0, this.length(slot))
         if (!sameOctets(platform().sha256(parts), this.digest(slot)))
             fail(Code.PackageHash, -1, "the package announced", "another")
         return slot
@@ -250,6 +253,11 @@ export class Slots {
         return true
     }
 
+    /** No time of the trial has been written down: it may never have run. */
+    untried(): boolean {
+        return uintBE(this.data, leftAt, 2) === trialSeconds
+    }
+
     /** `seconds` of a trial have passed; false once its time is up. */
     spend(seconds: number): boolean {
         const left = uintBE(this.data, leftAt, 2)
@@ -259,13 +267,16 @@ export class Slots {
         return left > seconds
     }
 
-    private announced(): Buffer {
-        return this.announcement.load() || Buffer.alloc(announcedSize)
+    /** `length` octets of a slot from an octet on, in pieces: there may be no room for them in one. */
+    private pieces(slot: number, from: number, length: number): Buffer[] {
+        const parts: Buffer[] = []
+        for (let at = 0; at < length; at += pieceSize)
+            parts.push(this.read(slot, from + at, Math.min(pieceSize, length - at)))
+        return parts
     }
 
-    private isBlock(announced: Buffer, index: number, octets: Buffer): boolean {
-        const head = cut(announced, announcedHead + index * headSize, headSize)
-        return sameOctets(cut(platform().sha256([octets]), 0, headSize), head)
+    private announced(): Buffer {
+        return this.announcement.load() || Buffer.alloc(this.announcedSize)
     }
 
     private place(slot: number): number {
@@ -288,4 +299,10 @@ export class Slots {
             this.data = this.record.load() || Buffer.alloc(slotsSize)
         }
     }
+}
+
+/** Are these the octets of the block that was announced? */
+function isBlock(announced: Buffer, index: number, parts: Buffer[]): boolean {
+    const head = cut(announced, announcedHead + index * headSize, headSize)
+    return sameOctets(cut(platform().sha256(parts), 0, headSize), head)
 }

@@ -7,13 +7,13 @@ import { Code, fail, PlombError } from "../core/errors"
 import { Event, Logbook, none } from "../core/logbook"
 import { cut, join, numberBE, sameOctets, uintBE } from "../core/octets"
 import { platform } from "../core/platform"
-import { SlotState } from "../core/slots"
 import { answerFile } from "../core/sml-answer"
 import { Attention } from "../core/sml-attention"
 import { attentionRes, getProcParameterRes, readRequest, type SmlRequest } from "../core/sml-messages"
 import { branch, childName, erasePath, numberLeaf, octetsLeaf, statusPath } from "../core/sml-parameter"
 import { readFile, type SmlFile } from "../core/sml-read"
 import { GET_LIST_REQ, GET_PROC_PARAMETER_REQ, GET_PROFILE_LIST_REQ, SET_PROC_PARAMETER_REQ } from "../core/sml-tables"
+import { newlyAnnounced } from "../core/software"
 import type { Store } from "../core/store"
 import { parseCertificate } from "../core/x509"
 import { Role, readRole } from "../core/x509-role"
@@ -317,9 +317,8 @@ export class Functions implements EventLog {
         } else if (which === 0x47) return this.rollOver(value, enter)
         else if (software && which > 0x60) {
             if (which === 0x62) {
-                const receiving = software.slots.find(SlotState.Receiving)
-                const digest = cut(value, 4, 32)
-                if (receiving < 0 || !sameOctets(software.slots.digest(receiving), digest)) enter(digest)
+                const digest = newlyAnnounced(software.slots, value)
+                if (digest) enter(digest)
                 software.announce(value)
             } else if (which === 0x64) software.activate(value, enter)
             else if (which === 0x65) software.confirm(value, enter)

@@ -2,24 +2,27 @@ import type { BuiltIn } from "../../hal/machine"
 import { Code, fail, PlombError } from "../core/errors"
 import { Floor } from "../core/floor"
 import { Event } from "../core/logbook"
-import { cut, join, numberBE, type OctetSource, sameOctets, tidy } from "../core/octets"
+import { cut, numberBE, type OctetSource, sameOctets, tidy } from "../core/octets"
 import type { Manifest } from "../core/package"
 import { type PackageTrust, packageKeys } from "../core/package-trust"
 import { SlotState, Slots } from "../core/slots"
-import { childName, octetsLeaf } from "../core/sml-parameter"
+import {
+    builtInSlot,
+    isElsewhere,
+    mustSuit,
+    noSlot,
+    type Program,
+    putBack,
+    runningOctets,
+    softwareChildren,
+} from "../core/software"
 import type { Store } from "../core/store"
 import { loadImage, type Proved, provePackage } from "../sandbox/package-check"
 import { floorAt, packagesAt, receivingAt, softwareAt, TrustSlot } from "./layout"
 import type { Meter, RuleKeeper } from "./meter"
-import { Module, type Program } from "./module"
+import { Module } from "./module"
 import { defaultMetering } from "./parameters"
 
-/** DeviceScript 2.16.4, as versions stand in a manifest. */
-const runtime = 0x021004
-
-/** In place of a slot: the module that ships with the image, and none. */
-const builtInSlot = 255
-const noSlot = 254
 /** Seconds of a trial between two writes of what is left. */
 const trialStep = 30
 /** Seconds until what takes long begins, so that the answer to what led to it has left the line; and between two tries where nothing may run. */
@@ -117,13 +120,7 @@ export class Software implements RuleKeeper {
 
     /** This package goes, on trial or active, and what ran before it runs again, unless that is below the floor. */
     putBack(digest: Buffer, enter: (detail: Buffer) => void): void {
-        const trial = this.slots.find(SlotState.Trial) >= 0
-        const slot = this.slots.named(digest, trial ? SlotState.Trial : SlotState.Active)
-        const before = this.slots.find(trial ? SlotState.Active : SlotState.Former)
-        const version = before >= 0 ? this.slots.version(before) : this.builtIn.version
-        if (version < this.floor.value()) fail(Code.SoftwareFloor, -1, "a version above the floor", "" + version)
-        enter(digest)
-        this.slots.fail(slot, Code.SoftwarePutBack)
+        putBack(this.slots, digest, this.builtIn.version, this.floor.value(), enter)
         this.stop()
         this.rest = restSeconds
     }
@@ -140,20 +137,15 @@ export class Software implements RuleKeeper {
     /** What stands in the slots, what runs, the floor, and which blocks have come: octets as in README.md. */
     children(name: Buffer): any[] {
         const rule = this.meter.rule
-        const values = [
-            this.slots.octets(),
-            join([
-                Buffer.from([rule ? this.slot : noSlot]),
-                numberBE(4, this.version()),
-                rule ? rule.checksum : Buffer.alloc(32),
-            ]),
+        const slots = this.slots
+        return softwareChildren(
+            name,
+            slots.octets(),
+            runningOctets(rule ? this.slot : noSlot, this.version(), rule ? rule.checksum : undefined),
             rule ? rule.identification : hex``,
             numberBE(4, this.floor.value()),
-            this.slots.blocks(),
-        ]
-        const children: any[] = []
-        for (let i = 0; i < values.length; ++i) children.push(octetsLeaf(childName(name, i + 1), values[i]))
-        return children
+            slots.blocks(),
+        )
     }
 
     /** A second has been counted, or there is nothing that counts. What came is judged here: nothing is to be counted meanwhile. */
@@ -373,14 +365,7 @@ export class Software implements RuleKeeper {
         const loaded = loadImage(this.source(slot), this.slots.length(slot), manifest)
         if (manifest.component !== "meter" || !manifest.metrological || manifest.approval === "")
             fail(Code.SoftwareComponent, -1, "approved software of a meter", manifest.component)
-        const hardware = this.meter.identity.hardware()
-        if (manifest.hardware !== hardware) fail(Code.SoftwareHardware, -1, hardware, manifest.hardware)
-        if (manifest.runtime > runtime) fail(Code.SoftwareRuntime, -1, "runtime " + runtime, "" + manifest.runtime)
-        const version = this.version()
-        if (installed && manifest.version <= version)
-            fail(Code.SoftwareVersion, -1, "a version above " + version, "" + manifest.version)
-        if (manifest.version < this.floor.value())
-            fail(Code.SoftwareFloor, -1, "a version above the floor", "" + manifest.version)
+        mustSuit(manifest, this.meter.identity.hardware(), installed ? this.version() : -1, this.floor.value())
         return {
             image: loaded.image,
             called: loaded.called,
@@ -389,9 +374,4 @@ export class Software implements RuleKeeper {
             floor: manifest.floor,
         }
     }
-}
-
-/** A fault of a part on the bus or of the store, or a clock that was lost, says nothing about the software: the next second tries again. */
-function isElsewhere(code: number): boolean {
-    return (code >= 4600 && code < 4800) || code === Code.TimeNotTrusted
 }

@@ -15,7 +15,7 @@ import {
     OPEN_REQ,
     SET_PROC_PARAMETER_REQ,
 } from "../core/sml-tables"
-import type { Functions } from "./functions"
+import type { Answering } from "./answering"
 import type { LineMaster } from "./master"
 import type { MeterList } from "./meters"
 
@@ -29,7 +29,7 @@ export class Router {
         private readonly serverId: Buffer,
         private readonly master: LineMaster,
         private readonly meters: MeterList,
-        private readonly functions: Functions,
+        private readonly functions: Answering,
     ) {}
 
     /** The response file to a request file, or undefined for what is no request. Throws `PlombError` for damaged octets. */

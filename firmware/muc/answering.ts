@@ -21,6 +21,7 @@ import { accessAt, broughtAt, logbookAt, logbookEntries, signersAt, TrustSlot } 
 
 /** Whoever is on the connection. */
 const anyone = 254
+const slotsPath = hex`8181c7f061ff`
 /** Octets of a row of `Answering.rows`. */
 const ROW = 5
 /** Logbook entries in one answer. */
@@ -154,11 +155,16 @@ export class Answering {
             for (let i = 0; meters && i < meters.count(); ++i) values.push(meters.idAt(i))
         } else if (which === 0x01 || which === 0x60) {
             const machine = this.machine
-            return branch(name, [
+            const told = [
                 octetsLeaf(hex`8181c78204ff`, this.identity.serverId),
                 octetsLeaf(hex`8181c78206ff`, Buffer.from(machine.softwareIdentification)),
                 octetsLeaf(hex`0100605a0201`, machine.softwareChecksum),
-            ])
+            ]
+            const slots = which === 0x60 ? this.slots(slotsPath) : []
+            if (slots.length > 0) told.push(branch(slotsPath, slots))
+            return branch(name, told)
+        } else if (which === 0x61) {
+            return branch(name, this.slots(name))
         } else if (which === 0x10) {
             for (let slot = TrustSlot.Muc; slot <= TrustSlot.Manufacturer; ++slot) {
                 const der = this.holdings.trust.read(slot)
@@ -189,6 +195,11 @@ export class Answering {
     /** A part of certificates and lists (firmware/meter/README.md): they count when an order names them. */
     private bring(part: Buffer): void {
         this.store.write(broughtAt + uintBE(part, 1, 2), cut(part, 3, part.length - 3))
+    }
+
+    /** What is told of software in slots, below the parameter `name`; empty in an image that has none. */
+    protected slots(_name: Buffer): any[] {
+        return []
     }
 
     /** What the image tells of its own. */

@@ -2,6 +2,8 @@ import { Ds3231 } from "../../hal/ds3231"
 import type { Machine } from "../../hal/machine"
 import { Mb85rc1mt } from "../../hal/mb85rc1mt"
 import { framAddress, startPart } from "../../hal/parts"
+import { Floor } from "../core/floor"
+import { SoftwareArea } from "../core/software"
 import { Addresses } from "./addresses"
 import { MucClock } from "./clock"
 import { eraseOrdered } from "./erase"
@@ -10,6 +12,7 @@ import { Identity } from "./identity"
 import { Installation } from "./installation"
 import { startInstallationService } from "./installation-service"
 import { KeyRing } from "./keys"
+import { softwareAt } from "./layout"
 import { LocalFunctions } from "./local-functions"
 
 /**
@@ -31,6 +34,7 @@ export function start(machine: Machine): void {
     const keys = new KeyRing(fram)
     const addresses = new Addresses(fram, machine.settings)
     const functions = new LocalFunctions(fram, machine, identity, holdings, keys, clock, addresses)
-    startInstallationService(new Installation(identity, keys, holdings, custody, clock), custody, functions)
+    const floor = new Floor(fram, softwareAt + SoftwareArea.Floor, custody, () => custody)
+    startInstallationService(new Installation(identity, keys, holdings, custody, clock, floor), custody, functions)
     console.log("muc " + identity.serverId.toString("hex") + " step " + identity.step() + " for installation")
 }

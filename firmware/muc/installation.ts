@@ -2,6 +2,7 @@ import type { KeyCustody } from "../../hal/ports"
 import { verifyChain } from "../core/chain"
 import { writeCsr } from "../core/csr"
 import { Code, fail } from "../core/errors"
+import type { Floor } from "../core/floor"
 import { Held } from "../core/inventory"
 import { cut, sameOctets } from "../core/octets"
 import { platform } from "../core/platform"
@@ -36,6 +37,7 @@ export class Installation {
         private readonly holdings: Holdings,
         private readonly custody: KeyCustody,
         private readonly clock: MucClock,
+        private readonly floor: Floor,
     ) {}
 
     /** Production: which hardware this is. Needs the anchors and the manufacturer's certificate in their slots. */
@@ -96,6 +98,8 @@ export class Installation {
         if (!this.custody.state().configured) this.custody.configure()
         if (this.identity.step() < Step.KeyMade) {
             this.custody.generateKey()
+            // The key's holder may have counted for a floor that was erased with the rest.
+            this.floor.begin()
             this.identity.reach(Step.KeyMade)
         }
         const id = this.identity.serverId.toString("hex")

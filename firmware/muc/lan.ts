@@ -7,7 +7,7 @@ import { join } from "../core/octets"
 import { CustomerPage } from "./customer"
 import { KeptReadings } from "./kept"
 import { LanServer } from "./lan-server"
-import { callHeadEnd, LineSide, startLine } from "./line"
+import { callHeadEnd, LineSide, startDelivery, startLine } from "./line"
 import { ListFunctions } from "./list-functions"
 import { loggedLockout } from "./lockout"
 import { OwnReadings } from "./own-readings"
@@ -35,7 +35,8 @@ export function start(machine: Machine): void {
     const kept = new KeptReadings(fram)
     // The customer has the heap when neither the line's own work nor the uplink does.
     const lineRoom = new Room()
-    const router = startLine(side, functions, [new Turn(lineRoom, true), new Turn(lineRoom, true)])
+    const router = startLine(side, functions, new Turn(lineRoom, true))
+    startDelivery(side, new Turn(lineRoom, true))
     const custody = machine.custody
     const agreement = machine.agreement
     const uplink = machine.uplink

@@ -62,6 +62,11 @@ export const displayDayAt = 0x16400
 /** The MUC's own invocation counter of DLMS: 17 octets. */
 export const dlmsCounterAt = 0x16500
 
+/**
+ * Software (`muc_modules`, `SoftwareArea`). Packages lie where other images have their lists: what those leave of one fails its check before it starts.
+ */
+export const softwareAt = 0x16540
+
 /** Signed lists kept for the customer, a place each: where an image with field buses has its telegrams. No image has both. */
 export const keptAt = 0x1ac00
 export const keptSize = 0x400

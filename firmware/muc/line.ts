@@ -8,10 +8,10 @@ import { PlombError } from "../core/errors"
 import { platform } from "../core/platform"
 import { Addresses } from "./addresses"
 import { Router } from "./answer"
+import type { Answering } from "./answering"
 import { MucClock } from "./clock"
 import { Delivery } from "./delivery"
 import { discover } from "./discovery"
-import type { Functions } from "./functions"
 import { Holdings } from "./holdings"
 import { Identity, Step } from "./identity"
 import { KeyRing } from "./keys"
@@ -45,26 +45,30 @@ export class LineSide {
     readonly addresses: Addresses
     readonly master: LineMaster
 
-    /** Without its FRAM a MUC is nobody, and the runtime starts it again every five seconds; any other part may be missing or come later. */
-    constructor(readonly machine: Machine) {
+    /** `first`: what is to be done before the line's buffers are there, where nothing is to be erased. Without its FRAM a MUC is nobody, and the runtime starts it again every five seconds; any other part may be missing or come later. */
+    constructor(
+        readonly machine: Machine,
+        first?: (side: LineSide) => void,
+    ) {
         const fram = new Mb85rc1mt(machine.bus, framAddress)
         fram.start()
+        const rtc = new Ds3231(machine.bus)
+        startPart(() => {
+            rtc.start()
+        })
+        this.fram = fram
+        this.identity = new Identity(fram, machine.deviceId)
+        this.clock = new MucClock(rtc, this.identity)
+        this.holdings = new Holdings(fram)
+        if (first && this.serves()) first(this)
         const uart = new Sc16is752(machine.bus, uartAddress, uartCrystalHz)
         const line = new SmlLine(uart.port(0), lineBaud, longestFile, false)
         startPart(() => {
             uart.start()
             line.open()
         })
-        const rtc = new Ds3231(machine.bus)
-        startPart(() => {
-            rtc.start()
-        })
-        this.fram = fram
         this.uart = uart
         this.line = line
-        this.identity = new Identity(fram, machine.deviceId)
-        this.clock = new MucClock(rtc, this.identity)
-        this.holdings = new Holdings(fram)
         this.keys = new KeyRing(fram)
         this.meters = new MeterList(fram)
         this.addresses = new Addresses(fram, machine.settings)
@@ -79,15 +83,14 @@ export class LineSide {
     }
 }
 
-/** Finds the line's meters and brings them what they must know, for ever; what answers for them. `turns`: one each, where somebody else wants the heap at times. */
-export function startLine(side: LineSide, functions: Functions, turns: Turn[]): Router {
+/** Finds the line's meters, for ever; what answers for them. `turn`: where somebody else wants the heap at times. */
+export function startLine(side: LineSide, functions: Answering, turn?: Turn): Router {
     functions.meters = side.meters
     const id = side.identity.serverId
     const meters = side.meters
     console.log("muc " + id.toString("hex") + " step " + side.identity.step() + " knows " + meters.count() + " meters")
     pumpLine.start(side.line)
-    findMeters.start(side.master, meters, turns[0])
-    deliverForEver.start(new Delivery(side.holdings, side.master, meters), turns[1])
+    findMeters.start(side.master, meters, turn)
     return new Router(id, side.master, meters, functions)
 }
 
@@ -109,6 +112,11 @@ function findMeters(master: LineMaster, meters: MeterList, turn: Turn | undefine
         if (turn) turn.leave()
         platform().sleepMs(meters.count() > 0 ? discoveryMs : eagerDiscoveryMs)
     }
+}
+
+/** Brings the line's meters certificates and lists that the MUC holds, for ever. */
+export function startDelivery(side: LineSide, turn?: Turn): void {
+    deliverForEver.start(new Delivery(side.holdings, side.master, side.meters), turn)
 }
 
 function deliverForEver(delivery: Delivery, turn: Turn | undefined): void {

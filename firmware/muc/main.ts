@@ -3,7 +3,7 @@ import type { Addresses } from "./addresses"
 import type { Router } from "./answer"
 import { Functions } from "./functions"
 import { Initialization } from "./initialization"
-import { LineSide, startLine } from "./line"
+import { LineSide, startDelivery, startLine } from "./line"
 import { MucTrust } from "./peer-trust"
 import { SecureUplink } from "./secure-uplink"
 import { serveUplink } from "./uplink"
@@ -16,7 +16,8 @@ export function start(machine: Machine): void {
     const clock = side.clock
     const addresses = side.addresses
     const functions = new Functions(side.fram, machine, side.identity, holdings, side.keys, clock, addresses)
-    const router = startLine(side, functions, [])
+    const router = startLine(side, functions)
+    startDelivery(side)
     const uplink = machine.uplink
     const agreement = machine.agreement
     if (!uplink || !agreement) {

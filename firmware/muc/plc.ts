@@ -9,7 +9,7 @@ import { IndicatorSide } from "./indicator-side"
 import { KeptReadings } from "./kept"
 import { KeyExchange } from "./key-exchange"
 import { displayDayAt, displayLinkAt, userLinkAt } from "./layout"
-import { callHeadEnd, LineSide, startLine } from "./line"
+import { callHeadEnd, LineSide, startDelivery, startLine } from "./line"
 import { loggedLockout } from "./lockout"
 import { OwnReadings } from "./own-readings"
 import { MucTrust } from "./peer-trust"
@@ -38,7 +38,8 @@ export function start(machine: Machine): void {
     const addresses = side.addresses
     const settings = machine.settings
     const functions = new PlcFunctions(fram, machine, side.identity, holdings, keys, clock, addresses)
-    const router = startLine(side, functions, [])
+    const router = startLine(side, functions)
+    startDelivery(side)
     const kept = new KeptReadings(fram)
     const zone = settings.get("zone") || usualZone
     const indicator = new Indicator(fram, displayDayAt, parseInt(zone) || 0, zone.indexOf("eu") >= 0)

@@ -1,8 +1,6 @@
 import { crc16 } from "../../firmware/core/crc16"
 import { checkImage } from "../../firmware/sandbox/image"
 import { Sandbox, type SandboxHost, type SandboxLimits } from "../../firmware/sandbox/sandbox"
-import type { BuiltIn } from "../../hal/machine"
-import { checkOf, findVariant, moduleOf } from "../../tools/build/build.ts"
 import { compile, type Image } from "../../tools/vm/compile.ts"
 
 /** The metrological module, version 1 as it ships; version 2 has one more tariff. */
@@ -64,15 +62,4 @@ export function inputsOf(inputs: Inputs): Buffer {
 export function sandboxOf(bytecode: Uint8Array, host: SandboxHost, limits: SandboxLimits): Sandbox {
     const image = Buffer.from(bytecode)
     return new Sandbox(image, host, limits, checkImage(image))
-}
-
-/** The module that ships with the meter's image, and the program that checks packages, as the image has them. */
-export async function builtInModule(): Promise<BuiltIn> {
-    const program = (bytecode: Uint8Array | undefined) => {
-        const image = Buffer.from(bytecode ?? [])
-        return { image, called: checkImage(image) }
-    }
-    const variant = findVariant("meter", "vm")
-    const module = program(await moduleOf(variant))
-    return { ...module, name: "metrology", version: 0x010000, floor: 0, check: program(await checkOf(variant)) }
 }

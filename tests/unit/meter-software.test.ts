@@ -16,9 +16,10 @@ import { HssKey } from "../../tools/pki/hss.ts"
 import { initPki } from "../../tools/pki/init.ts"
 import { openKey } from "../../tools/pki/keys.ts"
 import { compile } from "../../tools/vm/compile.ts"
+import { shipped } from "../../tools/within/built-in.ts"
 import { meterId, setParameter, signerFrom } from "../helpers/commands"
 import { CutStore, Device, sha256 } from "../helpers/meter-device"
-import { builtInModule, metrologyModule } from "../helpers/modules"
+import { metrologyModule } from "../helpers/modules"
 
 const folder = mkdtempSync(join(tmpdir(), "plomb-meter-software-"))
 const stateBefore = process.env.PLOMB_STATE
@@ -103,7 +104,7 @@ beforeAll(async () => {
     vi.spyOn(console, "log").mockImplementation(() => {})
     process.env.PLOMB_STATE = join(folder, "state")
     await initPki(pki, { hss: "H5/W4" })
-    builtIn = await builtInModule()
+    builtIn = await shipped()
     second = await packageOf((await metrologyModule(2)).bytecode)
     const bare = new Device(new CutStore())
     bare.clock = { utcSeconds: now, running: true }

@@ -4,13 +4,15 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest"
 import { parseCsr } from "../../firmware/core/csr"
+import { Floor } from "../../firmware/core/floor"
 import { Held } from "../../firmware/core/inventory"
+import { SoftwareArea } from "../../firmware/core/software"
 import { MucClock } from "../../firmware/muc/clock"
 import { Holdings } from "../../firmware/muc/holdings"
 import { Identity, Step } from "../../firmware/muc/identity"
 import { Installation } from "../../firmware/muc/installation"
 import { KeyRing, mostKeys } from "../../firmware/muc/keys"
-import { moreKeysAt, symmetricKeysAt, TrustSlot, trustAt } from "../../firmware/muc/layout"
+import { moreKeysAt, softwareAt, symmetricKeysAt, TrustSlot, trustAt } from "../../firmware/muc/layout"
 import { SoftwareCustody } from "../../hal/keys-software"
 import { passwordVerifier } from "../../tools/commission/secrets"
 import { initPki } from "../../tools/pki/init"
@@ -58,14 +60,16 @@ function started() {
     const clock = new MucClock(rtc, identity)
     const holdings = new Holdings(store)
     const keys = new KeyRing(store)
+    const floor = new Floor(store, softwareAt + SoftwareArea.Floor, custody, () => custody)
     return {
         custody,
+        floor,
         identity,
         clock,
         holdings,
         trust: holdings.trust,
         keys,
-        installation: new Installation(identity, keys, holdings, custody, clock),
+        installation: new Installation(identity, keys, holdings, custody, clock, floor),
     }
 }
 
@@ -192,6 +196,15 @@ describe("Production of a MUC", () => {
             expect(codeThrown(() => muc.installation.put(slot, 0, key(1)))).toBe("StepOutOfOrder")
     })
 
+    it("has no floor of software, whatever its key's holder counted before", () => {
+        const muc = started()
+        produce(muc)
+        for (let i = 0; i < 4; ++i) muc.custody.incrementCounter()
+        expect(codeThrown(() => muc.floor.value())).toBe("FloorDamaged")
+        muc.installation.makeKey()
+        expect(started().floor.value()).toBe(0)
+    })
+
     it("leaves a slot empty whose certificate was refused", () => {
         const muc = started()
         expect(codeThrown(() => put(muc, TrustSlot.CaRoot, key(7)))).toBe("DerTag")
@@ -205,7 +218,7 @@ describe("Production of a MUC", () => {
             "CertificateForOtherName",
             async muc => {
                 const other = new Identity(new MemoryStore(0x2000), Buffer.from("504c4d4300000008", "hex"))
-                const elsewhere = new Installation(other, muc.keys, muc.holdings, muc.custody, muc.clock)
+                const elsewhere = new Installation(other, muc.keys, muc.holdings, muc.custody, muc.clock, muc.floor)
                 other.reach(Step.KeyMade)
                 return (await issueDevice(pki, "muc", elsewhere.makeKey(), "054d4300000008", issue)).certificate
             },

@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto"
 import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs"
-import { dirname, join, resolve } from "node:path"
+import { basename, dirname, join, resolve } from "node:path"
 import { fileURLToPath } from "node:url"
 import { compile, type Image } from "../vm/compile.ts"
 import { sealChecksum } from "./checksum.ts"
@@ -63,7 +63,7 @@ export async function ensureBuilt(image: string, board: string, root = checkout)
 /** As `ensureBuilt`, for a row at hand. */
 export async function buildVariant(variant: Variant, root = checkout): Promise<Built> {
     const path = entryPath(variant)
-    const text = entryText(variant, await moduleOf(variant, root), await checkOf(variant, root))
+    const text = entryText(variant, await programsOf(variant, root))
     const image = await compile(path, {
         root,
         files: { [path]: text },
@@ -102,11 +102,23 @@ export async function moduleOf({ module }: Pick<Variant, "module">, root = check
     return (await compile(module.entry, { root, name: module.name, version: module.version })).bytecode
 }
 
-/** The program that checks packages. */
-export async function checkOf({ module }: Pick<Variant, "module">, root = checkout): Promise<Uint8Array | undefined> {
-    if (!module) return undefined
-    const change = { change: withoutTexts, changeName: "without texts" }
-    return (await compile(module.check, { root, name: "packages", ...change })).bytecode
+/** What an image has for its sandbox: the module that ships inside, the program that checks packages, the one that carries out orders. */
+export interface Programs {
+    module: Uint8Array
+    check: Uint8Array
+    orders?: Uint8Array
+}
+
+export async function programsOf(variant: Pick<Variant, "module">, root = checkout): Promise<Programs | undefined> {
+    const module = await moduleOf(variant, root)
+    const row = variant.module
+    if (!module || !row) return undefined
+    const overlay = async (source: string) => {
+        const change = { change: withoutTexts, changeName: "without texts" }
+        const options = { distinct: true, closed: true, ...change }
+        return (await compile(source, { root, name: basename(source, ".ts"), ...options })).bytecode
+    }
+    return { module, check: await overlay(row.check), orders: row.orders ? await overlay(row.orders) : undefined }
 }
 
 /** Another process that builds the same sees the whole old file or the whole new one. */

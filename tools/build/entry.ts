@@ -1,6 +1,7 @@
 import "../node/platform.ts"
 import { checkImage } from "../../firmware/sandbox/image.ts"
 import { type Binding, bindings, fieldBuses, noSettings, surroundings } from "./bindings.ts"
+import type { Programs } from "./build.ts"
 import { checksumMark } from "./checksum.ts"
 import type { ModuleRow, Variant } from "./manifest.ts"
 
@@ -16,9 +17,9 @@ export function identification(variant: Variant): string {
 
 /**
  * The program of a variant: imports exactly the bindings that the manifest chooses, so that the compiler drops
- * the others, fills in the `Machine`, and calls the image's `start`. `module`: the compiled module that ships with the image; `check`: the program that checks packages.
+ * the others, fills in the `Machine`, and calls the image's `start`. `programs`: what it has for its sandbox.
  */
-export function entryText(variant: Variant, module?: Uint8Array, check?: Uint8Array): string {
+export function entryText(variant: Variant, programs?: Programs): string {
     const around = surroundings[variant.hardware === "vm" ? "vm" : "board"]
     const bus = bindings.bus[variant.bus]
     const custody = bindings.custody[variant.custody]
@@ -57,19 +58,20 @@ export function entryText(variant: Variant, module?: Uint8Array, check?: Uint8Ar
         '    deviceId: Buffer.from(ds.deviceIdentifier("self"), "hex"),',
         `    softwareIdentification: ${JSON.stringify(identification(variant))},`,
         `    softwareChecksum: hex\`${checksumMark}\`,`,
-        ...(variant.module && module && check ? [`    module: ${moduleText(variant.module, module, check)},`] : []),
+        ...(variant.module && programs ? [`    module: ${moduleText(variant.module, programs)},`] : []),
         `    sealOpen: () => ${around.sealOpen.expression},`,
         variant.buses ? `}, [${variant.buses.map(bus => fieldBuses[bus][1]).join(", ")}])` : "})",
         "",
     ].join("\n")
 }
 
-function moduleText(row: ModuleRow, module: Uint8Array, check: Uint8Array): string {
+function moduleText(row: ModuleRow, { module, check, orders }: Programs): string {
     const [major, minor, patch] = row.version.split(".").map(Number)
     const version = major * 65536 + minor * 256 + patch
     const program = (octets: Uint8Array) =>
         `image: ${literal(octets)}, called: ${literal(checkImage(Buffer.from(octets)))}`
-    return `{ ${program(module)}, name: ${JSON.stringify(row.name)}, version: ${version}, floor: 0, check: { ${program(check)} } }`
+    const more = orders ? `, orders: { ${program(orders)} }` : ""
+    return `{ ${program(module)}, name: ${JSON.stringify(row.name)}, version: ${version}, floor: 0, check: { ${program(check)} }${more} }`
 }
 
 function literal(octets: Uint8Array): string {

@@ -36,6 +36,8 @@ export interface ModuleRow {
     name: string
     version: string
     check: string
+    /** Source of the program that carries out orders to the software, where the image has none of its own. */
+    orders?: string
 }
 
 /** `devicescript.json` says something that cannot be built. */
