@@ -1,7 +1,7 @@
-import { mkdtempSync, rmSync } from "node:fs"
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { afterAll, beforeAll, expect, test } from "vitest"
+import { afterAll, beforeAll, expect, test, vi } from "vitest"
 import { getProcParameterReq, setProcParameterReq } from "../../firmware/core/sml-messages.ts"
 import {
     activatePath,
@@ -23,11 +23,15 @@ import { Desk, mucServerId } from "../../tools/desk/desk.ts"
 import { bringProvider } from "../../tools/desk/line-operator.ts"
 import { partyTls } from "../../tools/desk/parties.ts"
 import { UplinkPeer } from "../../tools/desk/uplink-peer.ts"
+import { serveControl } from "../../tools/headend/control.ts"
 import { listMessage } from "../../tools/headend/requests.ts"
-import { readResponse, treeValues } from "../../tools/headend/responses.ts"
+import { ExchangeError, readResponse, treeValues } from "../../tools/headend/responses.ts"
+import { run } from "../../tools/operator/command.ts"
+import { waiting } from "../../tools/operator/software.ts"
 import { announcementOf, blocksOf, blockValue, digestOf } from "../../tools/package/delivery.ts"
 import { versionNumber } from "../../tools/package/manifest.ts"
 import { countersign, submit } from "../../tools/package/steps.ts"
+import { issueWithKey } from "../../tools/pki/issue.ts"
 import { readAnswer } from "../../tools/verify/answer-file.ts"
 import { readSmlFile } from "../../tools/verify/sml-file.ts"
 import { readSoftware, type SoftwareState } from "../../tools/verify/software.ts"
@@ -59,6 +63,7 @@ beforeAll(async () => {
         startMs: Date.now(),
         restart: true,
     })
+    await issueWithKey(pki, "operator", "alice")
     const { key, chain } = partyTls(pki, "operator")
     operator = new Signer({ key, chain, nowSeconds: () => desk.world.nowMs() / 1000 })
     await desk.start()
@@ -214,4 +219,53 @@ test("put back by order: the module that ships runs again", async () => {
     await anew(before)
     expect(await state()).toMatchObject({ running: "built in", identification: "polling 1.0.0", floor: 0x010000 })
     await reading()
+}, 600_000)
+
+/** `plomb operator software …` through a head-end's control socket, while the world goes on. */
+async function command(...words: string[]): Promise<string> {
+    const lines: string[] = []
+    vi.spyOn(console, "log").mockImplementation(line => void lines.push(`${line}`))
+    // The command lives in the world's time.
+    vi.useFakeTimers({ toFake: ["Date"], now: desk.world.nowMs() })
+    vi.spyOn(waiting, "sleep").mockImplementation(async ms => {
+        await desk.world.runFor(ms)
+        vi.setSystemTime(desk.world.nowMs())
+    })
+    const socket = join(folder, "control.sock")
+    const target = muc.toString("hex")
+    const control = await serveControl(socket, {
+        meters: () => [{ serverId: id.toString("hex"), muc: target }],
+        mucs: () => [target],
+        relay: async (_, request) => {
+            if (!peer.connected()) throw new ExchangeError("unreachable", "the MUC is away")
+            peer.ask(request)
+            await desk.world.runUntil(() => peer.files.length > 0 || !peer.connected(), 60_000)
+            if (peer.files.length === 0) throw new ExchangeError("timeout", "no answer")
+            return { raw: peer.files[0], muc: target }
+        },
+    })
+    try {
+        const whole = [...words, "--as", join(folder, "pki/operators/alice"), "--through", socket, "--target", target]
+        expect(await run(["software", ...whole]), lines.join("\n")).toBe(0)
+    } finally {
+        await control.close()
+        vi.useRealTimers()
+        vi.restoreAllMocks()
+    }
+    return lines.join("\n")
+}
+
+test("plomb operator delivers, activates, lists and takes back", async () => {
+    await desk.world.runUntil(() => peer.connected(), 300_000)
+    const path = join(folder, "fourth.plomb")
+    writeFileSync(path, await packageOf("4.0.0", text => text.replace("host.period() * 4", "host.period() * 3")))
+    expect(await command("deliver", path)).toContain("The device has verified it")
+    const activated = await command("activate", path)
+    expect(activated).toContain("polling 1.0.0 -> polling 4.0.0")
+    expect(activated).toContain("It says under its signature that polling 4.0.0 runs.")
+    expect(activated).toContain("polling 4.0.0 stays.")
+    expect(await command("list")).toMatch(/running {3}polling 4\.0\.0/)
+    const back = await command("rollback")
+    expect(back).toMatch(/running {3}polling 1\.0\.0, as shipped/)
+    expect(back).toContain("E5241")
 }, 600_000)

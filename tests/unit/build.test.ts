@@ -212,6 +212,7 @@ describe("devicescript.json", () => {
             "meter_calibration",
             "muc",
             "muc_field",
+            "muc_modules",
             "muc_lan",
             "muc_plc",
             "muc_install",

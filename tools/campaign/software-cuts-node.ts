@@ -6,6 +6,7 @@ import { shipped } from "../within/built-in.ts"
 import { CutStore, PowerCut } from "../within/cut-store.ts"
 import type { Outcome } from "./outcome.ts"
 import { type Change, changes, makePackages, type Packages } from "./software-changes.ts"
+import { spread } from "./spread.ts"
 
 /** A meter's FRAM, and the time. */
 interface Kept {
@@ -128,10 +129,4 @@ class Campaign {
         this.ground.powerOn(store)
         return store
     }
-}
-
-/** At most `most` of them, evenly spread, first and last among them. */
-function spread<T>(all: T[], most: number): T[] {
-    if (all.length <= most) return all
-    return Array.from({ length: most }, (_, i) => all[most > 1 ? Math.round((i * (all.length - 1)) / (most - 1)) : 0])
 }

@@ -1,7 +1,13 @@
 import type { Outcome } from "./outcome.ts"
 
-/** Cuts the power at writes of a meter's FRAM while its software changes: in Node at every one, in the VM at some of each change. */
+/** Cuts the power at writes of the FRAM while software changes: in Node at every one, of a meter and a MUC; in the VM at some of each change of a meter. */
 export async function run(count: number, _seed: number, where: "node" | "vm"): Promise<Outcome> {
-    const { cuts } = where === "node" ? await import("./software-cuts-node.ts") : await import("./software-cuts-vm.ts")
-    return cuts(count)
+    if (where === "vm") return (await import("./software-cuts-vm.ts")).cuts(count)
+    const meter = await (await import("./software-cuts-node.ts")).cuts(count)
+    const muc = await (await import("./muc-software-cuts.ts")).mucCuts(count)
+    return {
+        summary: [...meter.summary, ...muc.summary],
+        failures: [...meter.failures, ...muc.failures],
+        cases: (meter.cases ?? 0) + (muc.cases ?? 0),
+    }
 }

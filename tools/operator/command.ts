@@ -44,8 +44,9 @@ whom for what and what came of it.
 who:  --as FOLDER      a party of a PKI folder: pki/operators/alice; with --desk also operators/alice
       --key PEM --chain PEM  the same from files; --anchor PEM, --crl PEM judge the answers (a PKI folder has them)
       --counter FILE   the key's counter; whoever signs with the same key uses the same file (default: beside the key)
+      --target SERVERID  for which device, where several are reached; "muc": for the MUC
 way:  --desk DIR       the desk of plomb demo --folder DIR: through its running head-end (DIR/control.sock), else meters and
-                       MUC are powered in the VM for as long as this takes
+                       MUC are powered in the VM for as long as this takes; --muc-image muc_modules: the MUC with this image
       --through SOCKET a running plomb headend --control SOCKET, which carries what you sign
       --at vm[:SERIAL]|serial:PORT  at the MUC itself, while its board runs the image muc_install: the way for what is done there
                        only (set-time, parameter set label, keys, erase, bring); --state DIR: chips of a VM board
@@ -73,6 +74,7 @@ const words = {
     tls: { type: "string" },
     target: { type: "string" },
     desk: { type: "string" },
+    "muc-image": { type: "string" },
     through: { type: "string" },
     listen: { type: "string" },
     at: { type: "string" },
@@ -127,10 +129,14 @@ export async function run(args: string[]): Promise<number> {
         throw new UsageError(
             "which way to the device? one of --desk DIR, --at BOARD, --through SOCKET, --listen [HOST:]PORT",
         )
-    const target = values.target?.toLowerCase()
+    const mucImage = values["muc-image"]
+    if (mucImage !== undefined && (desk === undefined || !/^muc(_modules)?$/.test(mucImage)))
+        throw new UsageError(`--muc-image ${mucImage}: muc or muc_modules, with --desk`)
+    const theMuc = values.target === "muc"
+    const target = theMuc ? undefined : values.target?.toLowerCase()
     if (target !== undefined && !/^([0-9a-f]{14}|[0-9a-f]{20})$/.test(target))
         throw new UsageError(
-            `--target ${values.target}: expected a server id in hex, 10 octets of a meter or 7 of a MUC`,
+            `--target ${values.target}: expected a server id in hex, 10 octets of a meter or 7 of a MUC, or the word muc`,
         )
     if (target === undefined && !sends) throw new UsageError("--target SERVERID: for which device?")
     const validSeconds = values.valid === undefined ? undefined : secondsOf(values.valid, "--valid", 900)
@@ -147,7 +153,8 @@ export async function run(args: string[]): Promise<number> {
     const reach = sends ? await open() : undefined
     try {
         const id = Buffer.from(
-            target ?? (action.general ? "" : await onlyDevice(reach!, patience.waitMs, values.at !== undefined)),
+            target ??
+                (action.general ? "" : await onlyDevice(reach!, patience.waitMs, theMuc || values.at !== undefined)),
             "hex",
         )
         const talk = reach && new Talk({ party, reach, ...trust, validSeconds })
@@ -171,7 +178,7 @@ export async function run(args: string[]): Promise<number> {
             const state = values.state ?? join(values.desk ?? ".plomb", "state")
             return atDevice(values.at, state)
         }
-        if (values.desk !== undefined) return onDesk(values.desk, values.tls ?? "operator", patience)
+        if (values.desk !== undefined) return onDesk(values.desk, values.tls ?? "operator", patience, mucImage)
         if (values.through !== undefined) return through(values.through, patience)
         const { host, port } = addressOf("--listen", values.listen)
         const tls = tlsOf(values, party)
@@ -181,14 +188,14 @@ export async function run(args: string[]): Promise<number> {
     }
 }
 
-/** The one meter that is reached, or the MUC `atMuc`; with several, whoever asks has to say which. */
-async function onlyDevice(reach: Reach, waitMs: number, atMuc: boolean): Promise<string> {
+/** The one meter that is reached, or the MUC; with several, whoever asks has to say which. */
+async function onlyDevice(reach: Reach, waitMs: number, theMuc: boolean): Promise<string> {
     for (const until = Date.now() + waitMs; ; ) {
         const { mucs, meters } = await reach.devices()
-        if (atMuc) return mucs[0]
-        if (meters.length === 1) return meters[0]
-        if (meters.length > 1) throw new UsageError(`which of these? --target ${meters.join(" or ")}`)
-        if (Date.now() > until) throw new Error("no MUC that reaches a meter has called")
+        const found = theMuc ? mucs : meters
+        if (found.length === 1) return found[0]
+        if (found.length > 1) throw new UsageError(`which of these? --target ${found.join(" or ")}`)
+        if (Date.now() > until) throw new Error(`no MUC${theMuc ? "" : " that reaches a meter"} has called`)
         await new Promise(resolve => setTimeout(resolve, 100))
     }
 }

@@ -81,9 +81,9 @@ export async function listening(
 
 /**
  * The desk in a folder (`state`, `pki`; as `plomb demo` leaves it): through the head-end that serves FOLDER/control.sock, else
- * meters and MUC are powered in the VM for as long as this lasts, and the MUC calls us.
+ * meters and MUC are powered in the VM for as long as this lasts, the MUC with this image, and it calls us.
  */
-export async function onDesk(folder: string, tlsParty: string, patience: Patience): Promise<Reach> {
+export async function onDesk(folder: string, tlsParty: string, patience: Patience, mucImage = "muc"): Promise<Reach> {
     const socket = join(folder, "control.sock")
     if (existsSync(socket)) {
         const running = await through(socket, patience).catch(() => undefined)
@@ -96,12 +96,13 @@ export async function onDesk(folder: string, tlsParty: string, patience: Patienc
             `--desk ${folder}: no calibrated meter and installed MUC in its state folder (plomb demo --folder ${folder} makes them)`,
         )
     const onLog = (board: string, line: string) => patience.log(`${board}: ${line}`)
-    const desk = await Desk.open({ serials: serials.map(Number), state, onLog })
+    // A MUC starts anew when its software changes.
+    const desk = await Desk.open({ serials: serials.map(Number), state, onLog, restart: true })
     try {
         const reach = await listening("127.0.0.1", 0, partyTls(join(folder, "pki"), tlsParty), patience)
         try {
             await desk.start()
-            await desk.startMuc({ uplink: `127.0.0.1:${reach.port}` })
+            await desk.startMuc({ uplink: `127.0.0.1:${reach.port}`, program: mucImage })
         } catch (error) {
             await reach.close()
             throw error

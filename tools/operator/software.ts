@@ -26,7 +26,7 @@ const yieldMs = 50
 /** Longest wait for the first list that names a module just started, and pause between two looks. */
 const namedMs = 30_000
 const lookMs = 2000
-/** Longest wait until a device has judged a package. */
+/** Longest wait until a device has judged a package, or a MUC is back from the start that an order leads to. */
 const judgedMs = 180_000
 
 /** A package on disk. */
@@ -50,6 +50,25 @@ export function packageAt(path: string): Delivered {
 
 /** Pause between two looks and tries; tests shorten it. */
 export const waiting = { sleep: (ms: number) => new Promise<void>(resolve => setTimeout(resolve, ms)) }
+
+const isMuc = ({ target }: Session) => target.length === 7
+
+/** As `ask`; a MUC starts anew after an order, and is asked until what the order leads to is `done`. */
+async function askAfter(session: Session, done: (state: SoftwareState) => boolean): Promise<SoftwareState | undefined> {
+    if (!isMuc(session)) return ask(session, true)
+    const { failed } = session
+    for (let waited = 0; ; waited += lookMs) {
+        await waiting.sleep(lookMs)
+        const late = waited >= judgedMs
+        try {
+            const state = await ask(session, true)
+            if (late || (state && done(state))) return state
+        } catch (error) {
+            if (!(error instanceof ExchangeError) || late) throw error
+        }
+        session.failed = failed
+    }
+}
 
 /** Asks what the slots hold; undefined where that is not answered. */
 async function ask(session: Session, quiet: boolean): Promise<SoftwareState | undefined> {
@@ -86,7 +105,7 @@ export function sayState(session: Session, state: SoftwareState): void {
     const where = running === "built in" ? ", as shipped" : ""
     session.say(
         running === "none"
-            ? "  nothing measures: no software may run"
+            ? `  nothing ${isMuc(session) ? "runs" : "measures"}: no software may run`
             : `  running   ${identification}${where}, SHA-256 of its image ${checksum.slice(0, 16)}…`,
     )
     for (const [i, slot] of state.slots.entries()) session.say(slotText(slot, i, state))
@@ -182,9 +201,12 @@ export async function deliver(session: Session, delivered: Delivered): Promise<v
 /** The slot of a whole package, once the device has judged it or the time for that is over. */
 async function judgedSlot(session: Session, digest: Buffer): Promise<SlotContent | undefined> {
     for (let waited = 0; ; waited += lookMs) {
-        const told = await session.talk.tell(session.target, [get(softwarePath)])
-        // While it judges it is busy, and tells nothing.
-        const { tree } = told.requests[0]
+        // While it judges it is busy, and tells nothing; a MUC is away.
+        const told = await session.talk.tell(session.target, [get(softwarePath)]).catch(error => {
+            if (!(error instanceof ExchangeError) || !isMuc(session)) throw error
+            return undefined
+        })
+        const tree = told?.requests[0].tree
         const state = tree && readSoftware(tree)
         const mine = state?.slots.filter(each => each.digest === digest.toString("hex")) ?? []
         const slot = mine.find(({ state }) => state !== "failed") ?? mine[0]
@@ -252,16 +274,10 @@ export async function activate(session: Session, { made, digest }: Delivered, ke
     session.say(`${deviceText(session.target)}: ${old} -> ${name}`)
     if (slot.state === "verified") {
         if (!(await onTrial(session, digest))) return
-        await sayEntry(session)
+        if (!isMuc(session)) await sayEntry(session)
     }
     const image = Buffer.from(made.manifest.sha256).toString("hex")
-    const named = await firstNaming(session, name, image)
-    if (!named) {
-        const after = await ask(session, true)
-        if (after) sayState(session, after)
-        return session.fail(`  No signed list names ${name}: not confirmed.`)
-    }
-    session.say(`  The signed list of ${named} names it.`)
+    if (!(isMuc(session) ? await attested(session, name, image, digest) : await listed(session, name, image))) return
     if (!keep) {
         session.say("  Not confirmed (--no-confirm): it goes back within 900 s unless plomb operator software confirm.")
         return
@@ -270,6 +286,35 @@ export async function activate(session: Session, { made, digest }: Delivered, ke
         session.say(`  ${name} stays.`)
         await sayEntry(session)
     }
+}
+
+/** Waits for the first signed list that names the module. */
+async function listed(session: Session, name: string, image: string): Promise<boolean> {
+    const named = await firstNaming(session, name, image)
+    if (named) {
+        session.say(`  The signed list of ${named} names it.`)
+        return true
+    }
+    const after = await ask(session, true)
+    if (after) sayState(session, after)
+    session.fail(`  No signed list names ${name}: not confirmed.`)
+    return false
+}
+
+/** Waits until a MUC, which signs no lists, is back from its start and says under its signature that the module runs. */
+async function attested(session: Session, name: string, image: string, digest: Buffer): Promise<boolean> {
+    session.say("  The MUC starts anew with it.")
+    const onTrial = ({ slots }: SoftwareState) =>
+        slots.some(slot => slot.state === "on trial" && slot.digest === digest.toString("hex"))
+    const after = await askAfter(session, state => state.checksum === image || !onTrial(state))
+    if (!after) return false
+    if (after.checksum === image) {
+        session.say(`  It says under its signature that ${name} runs.`)
+        return true
+    }
+    sayState(session, after)
+    session.fail(`  ${name} does not run: not confirmed.`)
+    return false
 }
 
 /** Has a device put a package on trial. One that was started since the delivery proves the package anew first, and says that it is busy meanwhile. */
@@ -306,8 +351,11 @@ export async function rollback(session: Session): Promise<void> {
     const wanted = slots?.some(({ state }) => state === "on trial") ? "on trial" : "active"
     const digest = await digestIn(session, wanted, slots)
     if (!digest || !(await session.tell([set(rollbackPath, digest)]))) return
+    const hex = digest.toString("hex")
+    const state = await askAfter(session, ({ running, slots }) =>
+        typeof running === "number" ? slots[running].digest !== hex : running === "built in",
+    )
     await sayEntry(session)
-    const state = await ask(session, true)
     if (state) sayState(session, state)
 }
 

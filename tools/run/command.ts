@@ -24,7 +24,7 @@ import { customerLine, displayKeyOf, mucLines, prepareMuc } from "./muc.ts"
 export const help = `plomb run IMAGE [--board NAME] [--serial N] [--set KEY=VALUE]... [--state DIR]
           [--clock real|virtual] [--for SECONDS] [--load FILE] [--pki DIR] [--lan PORT] [--panel]
 
-Runs one board of an image (meter, meter_master, meter_calibration, muc, muc_field, muc_lan, muc_plc, muc_install, display) in the stock VM with models of all its parts, in the
+Runs one board of an image (meter, meter_master, meter_calibration, muc, muc_modules, muc_field, muc_lan, muc_plc, muc_install, display) in the stock VM with models of all its parts, in the
 foreground, and prints what it logs, with source positions. Ctrl-C takes its power away.
 
   plomb run muc --set uplink=HOST:PORT
@@ -36,6 +36,10 @@ printed.
   plomb run meter_master
 
 runs a meter with a gas and a water meter on its second line, which count a litre a second; it says when it has found them.
+
+  plomb run muc_modules --set uplink=HOST:PORT
+
+runs one whose polling is a module in a software slot, which plomb operator software exchanges.
 
   plomb run muc_field
 
@@ -125,7 +129,7 @@ export async function run(args: string[]): Promise<number> {
     const [name, ...more] = positionals
     if (!name || more.length > 0)
         throw new UsageError(
-            "plomb run takes one image: meter, meter_master, meter_calibration, muc, muc_field, muc_lan, muc_plc, muc_install or display",
+            "plomb run takes one image: meter, meter_master, meter_calibration, muc, muc_modules, muc_field, muc_lan, muc_plc, muc_install or display",
         )
     if (values.clock !== "real" && values.clock !== "virtual")
         throw new UsageError(`--clock is real or virtual, not "${values.clock}"`)
@@ -136,7 +140,7 @@ export async function run(args: string[]): Promise<number> {
         throw new UsageError(`--panel belongs to a meter, not to ${name}`)
     const hostPort = numberOf("lan", values.lan, 0, 65535)
 
-    const isMuc = ["muc", "muc_install", "muc_field", "muc_lan", "muc_plc"].includes(name)
+    const isMuc = ["muc", "muc_install", "muc_modules", "muc_field", "muc_lan", "muc_plc"].includes(name)
     const { image, report } = await ensureBuilt(name, values.board)
     const muc = isMuc && name !== "muc_install" ? await prepareMuc(serial, values.state, values.pki) : undefined
     for (const line of muc ? mucLines(serial, muc) : []) console.log(line)

@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto"
 import { RecordRing } from "../../firmware/core/journal.ts"
-import { logEntrySize } from "../../firmware/core/logbook.ts"
-import { SlotState, slotCount } from "../../firmware/core/slots.ts"
+import { type Logbook, logEntrySize } from "../../firmware/core/logbook.ts"
+import { SlotState, type Slots, slotCount } from "../../firmware/core/slots.ts"
 import { journalAt, journalCount, journalSize } from "../../firmware/meter/layout.ts"
 import type { BuiltIn } from "../../hal/machine.ts"
 import { blocksOf } from "../package/delivery.ts"
@@ -36,8 +36,8 @@ export interface Proved {
 export function faultsOf(device: MeterInNode, before: Shown, proved: Proved): string[] {
     return [
         ...readingFaults(device, before),
-        ...logFaults(device, before),
-        ...slotFaults(device, proved),
+        ...logFaults(device.functions.metrologicalLog, before.entries),
+        ...slotFaults(device.software.slots, proved.files),
         ...runningFaults(device, proved),
     ]
 }
@@ -60,11 +60,11 @@ function readingFaults({ meter, store }: MeterInNode, before: Shown): string[] {
     return faults
 }
 
-function logFaults({ functions }: MeterInNode, before: Shown): string[] {
-    const log = functions.metrologicalLog
+/** What is wrong with a log that had so many `entries`. */
+export function logFaults(log: Logbook, entries: number): string[] {
     const faults: string[] = []
     const newest = log.newest()
-    if (newest < before.entries) faults.push(`entries of the logbook are gone: ${before.entries} to ${newest}`)
+    if (newest < entries) faults.push(`entries of the logbook are gone: ${entries} to ${newest}`)
     let previous: Buffer | undefined
     for (let number = log.head().readUInt32BE(4); number <= newest; ++number) {
         const entry = log.read(number)
@@ -76,8 +76,8 @@ function logFaults({ functions }: MeterInNode, before: Shown): string[] {
     return faults
 }
 
-function slotFaults({ software }: MeterInNode, { files }: Proved): string[] {
-    const { slots } = software
+/** What is wrong with slots: of each state in use one at most, and what they hold is what was sent. */
+export function slotFaults(slots: Slots, files: Map<string, Buffer>): string[] {
     const faults: string[] = []
     const states = Array.from({ length: slotCount }, (_, slot) => slots.state(slot))
     for (const single of [SlotState.Receiving, SlotState.Trial, SlotState.Active, SlotState.Former])

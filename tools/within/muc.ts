@@ -1,10 +1,14 @@
 import "../node/platform.ts"
+import { Floor } from "../../firmware/core/floor.ts"
 import { Logbook } from "../../firmware/core/logbook.ts"
+import { Slots } from "../../firmware/core/slots.ts"
+import { softwarePath } from "../../firmware/core/sml-parameter.ts"
+import { SoftwareArea } from "../../firmware/core/software.ts"
 import { MucClock } from "../../firmware/muc/clock.ts"
 import { MucCommandTrust } from "../../firmware/muc/command-trust.ts"
 import { Holdings } from "../../firmware/muc/holdings.ts"
 import { Identity, Step } from "../../firmware/muc/identity.ts"
-import { logbookAt, logbookEntries, TrustSlot } from "../../firmware/muc/layout.ts"
+import { logbookAt, logbookEntries, softwareAt, TrustSlot } from "../../firmware/muc/layout.ts"
 import { MucSoftware } from "../../firmware/muc/software.ts"
 import { SoftwareCustody } from "../../hal/keys-software.ts"
 import type { BuiltIn, Machine } from "../../hal/machine.ts"
@@ -63,6 +67,29 @@ export class MucInNode {
         trust.writePart(TrustSlot.Manufacturer, 0, manufacturer)
         trust.close(TrustSlot.Manufacturer, manufacturer.length)
         identity.reach(Step.Installed)
+    }
+
+    /** What stands in the slots now. */
+    slots(): Slots {
+        // Records are bound to their places, and those are places in the area.
+        const area = {
+            size: SoftwareArea.Size,
+            read: (at: number, length: number) => this.store.read(softwareAt + at, length),
+            write: (at: number, octets: Buffer) => this.store.write(softwareAt + at, octets),
+        }
+        return new Slots(area, SoftwareArea.Slots, SoftwareArea.Receiving, SoftwareArea.Packages, SoftwareArea.SlotSize)
+    }
+
+    /** SHA-256 of the image that runs, zeros where none does. */
+    checksum(): Buffer {
+        const [, [, runs]] = this.software.children(softwarePath)[1]
+        return Buffer.from(runs[1].subarray(5))
+    }
+
+    /** The version below which nothing runs. */
+    floor(): number {
+        const custody = new SoftwareCustody(this.store)
+        return new Floor(this.store, softwareAt + SoftwareArea.Floor, custody, () => custody).value()
     }
 
     /** Entries of the logbook, oldest first: event and code. */

@@ -9,7 +9,15 @@ import { forwardAnswers, inlineAnswers, inlineOnce } from "./inline.ts"
 import { returnValues, storeBefore } from "./joins.ts"
 import { bindMethods } from "./methods.ts"
 import { Op } from "./opcodes.ts"
-import { dropUnused, namesMadeAtRunTime, orderByUse, silentFunctions, spellLiterals, tableLiterals } from "./order.ts"
+import {
+    dropUnused,
+    hasHost,
+    namesMadeAtRunTime,
+    orderByUse,
+    silentFunctions,
+    spellLiterals,
+    tableLiterals,
+} from "./order.ts"
 import { dropParameters } from "./parameters.ts"
 import { packSlots, splitSlots } from "./slots.ts"
 import { dropTexts } from "./texts.ts"
@@ -47,14 +55,14 @@ function isArithmetic(fun: Fun): boolean {
 }
 
 /** Changes the functions of an image; the rest follows. */
-function improveAll(parts: Parts, closed: boolean): void {
+function improveAll(parts: Parts, hosted: boolean): void {
     dropUnused(parts)
     spellLiterals(parts)
     const captured = capturedSlots(parts.functions)
     for (const fun of parts.functions) fun.body = tidy(fun.body)
     for (const [i, fun] of parts.functions.entries()) splitSlots(fun, captured[i])
     const fields = ownFields(parts)
-    bindMethods(parts.functions, captured, namesMadeAtRunTime(parts, closed))
+    bindMethods(parts.functions, captured, namesMadeAtRunTime(parts, hosted))
     fieldsToGlobals(parts, fields)
     mergeNames(parts)
     dropParameters(parts.functions, captured)
@@ -78,12 +86,10 @@ function improveAll(parts: Parts, closed: boolean): void {
     }
 }
 
-/** Functions that end with a call that never returns end with a `return`; and names of functions, which the sandbox never tells, take no room. */
+/** Functions that end with a call that never returns end with a `return`. */
 function close({ functions }: Parts): void {
-    for (const fun of functions) {
-        fun.name = functions[0].name
+    for (const fun of functions)
         if (!isFinal(fun.body[fun.body.length - 1].op)) fun.body.push(expr(Op.return, 0, expr(Op.undefined)))
-    }
 }
 
 /**
@@ -93,8 +99,11 @@ function close({ functions }: Parts): void {
  */
 export function optimize(bytecode: Uint8Array, debug: any, closed = false): { bytecode: Uint8Array; debug: any } {
     const parts = takeApart(bytecode, debug)
-    improveAll(parts, closed)
+    const hosted = closed && hasHost(parts)
+    improveAll(parts, hosted)
     if (closed) close(parts)
+    // The sandbox never tells names of functions.
+    if (hosted) for (const fun of parts.functions) fun.name = parts.functions[0].name
     tableLiterals(parts)
     dropUnused(parts)
     dropTexts(parts)

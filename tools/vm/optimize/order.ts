@@ -85,14 +85,23 @@ export function orderByUse(parts: Parts): void {
     parts.ascii = asciiOrder.map(i => parts.ascii[i])
 }
 
+function textsOf(parts: Parts): string[] {
+    const data = Buffer.from(parts.sections[7])
+    return parts.ascii.map(at => data.toString("latin1", at, data.indexOf(0, at)))
+}
+
+/** Does it ask for `ds.host`, as programs of the sandbox do? */
+export function hasHost(parts: Parts): boolean {
+    return textsOf(parts).includes("host")
+}
+
 /**
  * ASCII strings (by number) that a program may put together at run time to look for a method: names in service
- * specifications, also behind another string, as a server's `set_` before the name of a register. For a program of the sandbox (`closed`) the names of its
+ * specifications, also behind another string, as a server's `set_` before the name of a register. For a program that has a host (`hosted`) the names of its
  * host's calls: a class of its own may have a method of the same name.
  */
-export function namesMadeAtRunTime(parts: Parts, closed: boolean): Set<number> {
-    const data = Buffer.from(parts.sections[7])
-    const texts = parts.ascii.map(at => data.toString("latin1", at, data.indexOf(0, at)))
+export function namesMadeAtRunTime(parts: Parts, hosted: boolean): Set<number> {
+    const texts = textsOf(parts)
     const specs = new Set<string>()
     renameSpecs(parts, name => {
         if (name >> 14 === 2) specs.add(texts[name & 0x3fff])
@@ -104,7 +113,7 @@ export function namesMadeAtRunTime(parts: Parts, closed: boolean): Set<number> {
             if (each.op === Op.staticAsciiString) prefixes.add(texts[each.imm])
         })
     const made = new Set<number>()
-    if (closed) for (const [i, text] of texts.entries()) if (hostNames.has(text)) made.add(i)
+    if (hosted) for (const [i, text] of texts.entries()) if (hostNames.has(text)) made.add(i)
     for (const [i, text] of texts.entries())
         for (let cut = 0; cut < text.length; cut++)
             if (specs.has(text.slice(cut)) && prefixes.has(text.slice(0, cut))) made.add(i)
