@@ -27,8 +27,9 @@ import { Polling } from "./polling"
 
 /** The program is the fixed part's own, and what it does is bounded by the package: these are above what any needs. */
 const limits = { work: 32000000, memory: 16000000 }
-/** Octets of heap that an order wants in one piece, and some more. */
-const longPiece = 2048
+/** The longest pieces of heap that an order wants, octets, and how many are kept for it. */
+const longPiece = 480
+const longPieces = 4
 /** Seconds of a trial between two writes of what is left. */
 const trialStep = 30
 /** A module that was sound for so long is started anew after a fault; one that was not is put back. */
@@ -87,14 +88,15 @@ export class MucSoftware implements SandboxHost {
         this.busy = true
         this.enter = enter
         tidy()
-        // Keeps a long piece of the heap free while what the program is made of takes the short ones.
-        const room = [Buffer.alloc(longPiece)]
+        // Keeps long pieces of the heap free while what the program is made of takes the short ones.
+        const room: Buffer[] = []
+        for (let i = 0; i < longPieces; ++i) room.push(Buffer.alloc(longPiece))
         try {
             const program = order > Order.Start ? this.builtIn.orders : this.builtIn.check
             if (!program) fail(Code.SoftwareNone, -1, "a program for orders", "none")
             const box = new Sandbox(program.image, this, limits, program.called)
             box.start()
-            room.pop()
+            while (room.length > 0) room.pop()
             box.call("onOrder", order, value)
             if (order === Order.Confirm) this.trial = false
         } finally {

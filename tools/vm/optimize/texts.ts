@@ -69,8 +69,8 @@ export function dropTexts(parts: Parts): void {
         newBuffers.writeUInt32LE(size, 8 * i + 4)
     }
     parts.sections[bufferSection] = newBuffers
-    put(0, 0, true)
-    kept.push(Buffer.alloc(-length & 3))
+    // Whole words, and a 0 at the end, which the VM asks for also where there is nothing else.
+    kept.push(Buffer.alloc(4 - (length & 3)))
     parts.sections[dataSection] = Buffer.concat(kept)
 
     const asciiPlaces = new Map(asciiOrder.map((from, to) => [from, to]))
