@@ -34,12 +34,21 @@ function numberAt(octets: OctetSource, at: number): number {
 
 /** Sets node number and domain in `I | u32 | u16` of a hash input. */
 function setHead(head: Buffer, number: number, domain: number): void {
+    setNumber(head, number)
+    head[20] = domain
+    head[21] = domain
+}
+
+function setNumber(head: Buffer, number: number): void {
     head[16] = number >> 24
     head[17] = (number >> 16) & 0xff
     head[18] = (number >> 8) & 0xff
     head[19] = number & 0xff
-    head[20] = domain
-    head[21] = domain
+}
+
+/** SHA-256/192 (SP 800-208 2.2). */
+function shorter(parts: Buffer[]): Buffer {
+    return cut(platform().sha256(parts), 0, 24)
 }
 
 /**
@@ -51,10 +60,11 @@ function oneTimeKey(ots: number, head: Buffer, message: Buffer[], signature: Oct
     const sha256 = platform().sha256
     const chain = platform().hashChain
     const n = hashOctets[ots]
+    const hash = n < 32 ? shorter : sha256
     const p = chainCount(ots)
     const width = 1 << ((ots - 1) & 3)
     const most = (1 << width) - 1
-    const paired = n < 32 ? 0 : most - 1
+    const top = 8 - width
     const rest = (1 << (10 - width)) - 1
     const checksumAt = p - checksumDigits[ots]
     head[20] = 0x81
@@ -69,46 +79,86 @@ function oneTimeKey(ots: number, head: Buffer, message: Buffer[], signature: Oct
     const together = 8
     const ends = [head]
     for (let i = 0; i < p; i += together) ends.push(Buffer.alloc(Math.min(together, p - i) * n))
-    let begins = head
     const step: Buffer[] = [prefix, prefix]
+    // Eight hashes a turn, then four, two and one: the loop's own work is a sixth of a hash's steps
+    const eights = most - 7
+    const fours = most - 3
+    const twos = most - 1
     let sum = 0
-    for (let i = 0; i < p; ++i) {
-        // At most 1,020 hashes, 30 steps each, between two yields
-        if ((i & rest) === 0) platform().yieldNow()
-        if (i === checksumAt) {
-            sum <<= 16 - width * (p - checksumAt)
+    let bit = 0
+    let first = 0
+    for (let piece = 1; piece < ends.length; ++piece) {
+        // At most 2,040 hashes, 30 steps each, between two yields
+        if ((first & rest) === 0) platform().yieldNow()
+        // The checksum's digits begin a piece in every set.
+        if (first === checksumAt) {
+            sum = (most * checksumAt - sum) << (16 - width * (p - checksumAt))
             digits[n] = sum >> 8
             digits[n + 1] = sum & 0xff
         }
-        const bit = i * width
-        let j = (digits[bit >> 3] >> (8 - width - (bit & 7))) & most
-        sum += most - j
-        const place = (i & (together - 1)) * n
-        if (place === 0) begins = signature(at + 4 + (i + 1) * n, ends[1 + (i >> 3)].length)
-        step[1] = Buffer.alloc(n)
-        step[1].blitAt(0, begins, place, n)
-        prefix[20] = i >> 8
-        prefix[21] = i & 0xff
-        if (chain) {
-            prefix[22] = j
-            step[1] = chain(prefix, step[1], most)
-            j = most
+        const end = ends[piece]
+        const size = end.length
+        const begins = signature(at + 4 + (first + 1) * n, size)
+        let index = first & 0xff
+        prefix[20] = first >> 8
+        for (let place = 0; place < size; place += n) {
+            let j = (digits[bit >> 3] >> ((top - bit) & 7)) & most
+            bit += width
+            sum += j
+            const value = Buffer.alloc(n)
+            value.blitAt(0, begins, place, n)
+            step[1] = value
+            prefix[21] = index
+            index += 1
+            if (chain) {
+                prefix[22] = j
+                step[1] = chain(prefix, value, most)
+                j = most
+            }
+            while (j < eights) {
+                prefix[22] = j
+                step[1] = hash(step)
+                prefix[22] = j + 1
+                step[1] = hash(step)
+                prefix[22] = j + 2
+                step[1] = hash(step)
+                prefix[22] = j + 3
+                step[1] = hash(step)
+                prefix[22] = j + 4
+                step[1] = hash(step)
+                prefix[22] = j + 5
+                step[1] = hash(step)
+                prefix[22] = j + 6
+                step[1] = hash(step)
+                prefix[22] = j + 7
+                step[1] = hash(step)
+                j += 8
+            }
+            if (j < fours) {
+                prefix[22] = j
+                step[1] = hash(step)
+                prefix[22] = j + 1
+                step[1] = hash(step)
+                prefix[22] = j + 2
+                step[1] = hash(step)
+                prefix[22] = j + 3
+                step[1] = hash(step)
+                j += 4
+            }
+            if (j < twos) {
+                prefix[22] = j
+                step[1] = hash(step)
+                prefix[22] = j + 1
+                step[1] = hash(step)
+                j += 2
+            }
+            if (j < most) {
+                prefix[22] = j
+                step[1] = hash(step)
+            }
+            end.blitAt(place, step[1], 0, n)
         }
-        // Two a turn: the loop's own work is a sixth of a hash's steps
-        while (j < paired) {
-            prefix[22] = j
-            step[1] = sha256(step)
-            prefix[22] = j + 1
-            step[1] = sha256(step)
-            j += 2
-        }
-        while (j < most) {
-            prefix[22] = j
-            step[1] = sha256(step)
-            if (n < 32) step[1] = cut(step[1], 0, n)
-            ++j
-        }
-        ends[1 + (i >> 3)].blitAt(place, step[1], 0, n)
+        first += together
     }
     head[20] = 0x80
     head[21] = 0x80
@@ -122,30 +172,36 @@ function verifyTree(key: Buffer, message: Buffer[], signature: OctetSource, at: 
     const height = treeHeight(key)
     let path = at + treeAt(ots)
     if (end - path !== 4 + n * height) return false
-    let number = numberAt(signature, at)
-    if (
-        number >> height !== 0 ||
-        numberAt(signature, at + 4) !== ots ||
-        numberAt(signature, path) !== uintBE(key, 0, 4)
-    )
+    const start = signature(at, 8)
+    let number = uintBE(start, 0, 4)
+    if (number >> height !== 0 || uintBE(start, 4, 4) !== ots || numberAt(signature, path) !== uintBE(key, 0, 4))
         return false
     const head = Buffer.alloc(22)
     head.blitAt(0, key, 8, 16)
     setHead(head, number, 0)
+    const hash = n < 32 ? shorter : platform().sha256
     let node = oneTimeKey(ots, head, message, signature, at + 4)
     number += 1 << height
     setHead(head, number, 0x82)
-    node = cut(platform().sha256([head, node]), 0, n)
+    node = hash([head, node])
     path += 4
+    head[20] = 0x83
+    head[21] = 0x83
     while (number > 1) {
         const sibling = signature(path, n)
         const parts = number & 1 ? [head, sibling, node] : [head, node, sibling]
         number >>= 1
-        setHead(head, number, 0x83)
-        node = cut(platform().sha256(parts), 0, n)
+        setNumber(head, number)
+        node = hash(parts)
         path += n
     }
-    return sameOctets(node, cut(key, 24, n))
+    return isRoot(key, node)
+}
+
+/** Is this the hash at the end of a public key? Word by word, as nothing here is secret. */
+function isRoot(key: Buffer, node: Buffer): boolean {
+    for (let at = 0; at < node.length; at += 4) if (node.getAt(at, "i32") !== key.getAt(24 + at, "i32")) return false
+    return true
 }
 
 /** Throws `LmsKey` unless the octets are an LMS public key of a known set: keys come from a trusted place. */
