@@ -63,7 +63,7 @@ export class CustomerPage {
             field(head, lower, "transfer-encoding", "") !== ""
         )
             status = "413 Content Too Large"
-        else if (field(head, lower, "host", "?").length > 1) {
+        else if ((field(head, lower, "host", "") || "?") !== "?") {
             const wait = this.lockout.secondsLeft()
             const verifier = this.keys.password()
             if (!verifier) status = "503 Service Unavailable"

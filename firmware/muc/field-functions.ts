@@ -48,7 +48,11 @@ export class FieldFunctions extends Answering {
         const file = readFile(raw, false, CRC_BAD)
         if (file.messages[0].tag !== OPEN_REQ) return undefined
         const target = readRequest(file.messages[0]).serverId
-        if (target.length === 0 || sameOctets(target, this.identity.serverId)) return this.answer(file)
+        if (target.length === 0 || sameOctets(target, this.identity.serverId)) {
+            const self = this
+            const side = this.side
+            return side ? side.lists.alone(() => self.answer(file)) : this.answer(file)
+        }
         return answerFile(file, target, (request, responses) => {
             responses.push(attentionRes(request.transactionId, target, Attention.ServerNotReachable, "not here"))
         })

@@ -37,6 +37,8 @@ export class TelegramLists {
     private firstMs = 0
     /** Telegrams that are being written: nothing is signed meanwhile. */
     private writing = 0
+    private signing = false
+    private answering = false
 
     constructor(
         private readonly store: Store,
@@ -86,10 +88,30 @@ export class TelegramLists {
 
     /** Signs what is to be signed. For a fiber of its own, each 100 ms: a line of 9600 Bd fills a list in 1.2 s. */
     round(): void {
-        if (this.writing > 0) return
+        if (this.writing > 0 || this.answering) return
         if (this.open === this.newest + 1 && this.fill > 0 && platform().millis() - this.firstMs >= longestOpenMs)
             this.next()
-        if (this.open > this.newest + 1) this.sign()
+        if (this.open <= this.newest + 1) return
+        this.signing = true
+        try {
+            this.sign()
+        } finally {
+            this.signing = false
+        }
+    }
+
+    /**
+     * Answers while no list is being signed, and the other way round: each wants some 7 KB in long pieces, and the heap has not room for both.
+     * Requests come on one connection, one after the other.
+     */
+    alone(answer: () => Buffer): Buffer {
+        while (this.signing) platform().sleepMs(20)
+        this.answering = true
+        try {
+            return answer()
+        } finally {
+            this.answering = false
+        }
     }
 
     /** System title of the MUC as a client of DLMS: three letters, and the last five octets of its server id. */
@@ -133,11 +155,14 @@ export class TelegramLists {
             telegrams,
         )
         const digest = platform().sha256([signed])
-        const head = Buffer.alloc(6)
-        head.setAt(0, "u32", number)
-        head.setAt(4, "u16", signed.length)
-        const place = join([head, digest, machine.custody.sign(digest), signed])
-        this.write(placeOf(number % telegramLists), join([cut(platform().sha256([place]), 0, 4), place]))
+        const place = Buffer.alloc(signedAt + signed.length)
+        place.setAt(4, "u32", number)
+        place.setAt(8, "u16", signed.length)
+        place.blitAt(10, digest, 0, 32)
+        place.blitAt(42, machine.custody.sign(digest), 0, 64)
+        place.blitAt(signedAt, signed, 0, signed.length)
+        place.blitAt(0, platform().sha256([cut(place, 4, signedAt - 4), signed]), 0, 4)
+        this.write(placeOf(number % telegramLists), place)
         this.previous = digest
         this.newest = number
     }

@@ -86,7 +86,7 @@ class Campaign {
 
     outcome(): Outcome {
         const { summary, failures, cases } = this
-        return { summary: [...summary, `${cases} cut points in all`], failures, cases }
+        return { summary, failures, cases }
     }
 
     /** Cuts there, starts again and judges; then does the change again where it has not come about. Had it? */

@@ -5,9 +5,10 @@ export async function run(count: number, _seed: number, where: "node" | "vm"): P
     if (where === "vm") return (await import("./software-cuts-vm.ts")).cuts(count)
     const meter = await (await import("./software-cuts-node.ts")).cuts(count)
     const muc = await (await import("./muc-software-cuts.ts")).mucCuts(count)
+    const cases = (meter.cases ?? 0) + (muc.cases ?? 0)
     return {
-        summary: [...meter.summary, ...muc.summary],
+        summary: [...meter.summary, ...muc.summary, `${cases} cut points in all`],
         failures: [...meter.failures, ...muc.failures],
-        cases: (meter.cases ?? 0) + (muc.cases ?? 0),
+        cases,
     }
 }
