@@ -91,6 +91,7 @@ export class SecureUplink implements Uplink, PeerTrust {
             trust: this,
             sessions: this.sessions,
             recordLimit,
+            sendLimit: pieceLength + 1,
             messageLimit,
         })
         this.enter()
