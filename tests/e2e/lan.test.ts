@@ -59,7 +59,7 @@ function told(program: string, words: string[], input = ""): Promise<{ out: stri
 async function curl(path: string, ...words: string[]) {
     for (let left = 20; ; --left) {
         const answer = await once(path, ...words)
-        if (left === 0 || !answer.out.includes("Connection reset by peer")) return answer
+        if (left === 0 || !/Connection reset by peer|Couldn't connect/.test(answer.out)) return answer
         await new Promise(resolve => setTimeout(resolve, 200))
     }
 }
