@@ -94,22 +94,27 @@ function keepSoftware(software: MucSoftware, master: LineMaster, meters: MeterLi
     }
 }
 
-/** One question to a meter, where its time has come by the module. */
+/** One question to a meter, where its time has come by the module; not while an order is carried out. */
 function askNext(software: MucSoftware, master: LineMaster, meters: MeterList): void {
     const module = software.module
-    if (!module) return
+    if (!module || software.busy) return
     module.meters = meters
+    let code = 0
+    software.polling = true
     try {
         const index = module.next(Math.floor(platform().millis() / secondMs))
-        if (index < 0) return
-        const heard = isThere(master, meters.idAt(index))
-        module.answered(index, Math.floor(platform().millis() / secondMs), heard)
+        if (index >= 0) {
+            const heard = isThere(master, meters.idAt(index))
+            module.answered(index, Math.floor(platform().millis() / secondMs), heard)
+        }
     } catch (e: any) {
         if (!(e instanceof PlombError)) throw e
-        if (e.code === Code.Busy) return
-        console.log("module " + e.message)
-        software.failed(e.code)
+        code = e.code
+        if (code !== Code.Busy) console.log("module " + e.message)
+    } finally {
+        software.polling = false
     }
+    if (code > 0 && code !== Code.Busy) software.failed(code)
 }
 
 /** Does this meter say who it is? Throws `Busy` where the line has no turn for that. */

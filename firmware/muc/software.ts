@@ -30,6 +30,7 @@ const limits = { work: 32000000, memory: 16000000 }
 /** The longest pieces of heap that an order wants, octets, and how many are kept for it. */
 const longPiece = 480
 const longPieces = 4
+const pollMs = 20
 /** Seconds of a trial between two writes of what is left. */
 const trialStep = 30
 /** A module that was sound for so long is started anew after a fault; one that was not is put back. */
@@ -60,7 +61,9 @@ export class MucSoftware implements SandboxHost {
     private number = 0
     private values: Buffer[] = []
     private enter: ((detail: Buffer) => void) | undefined
-    private busy = false
+    /** An order is carried out; the module's turn is under way: the heap has no room for both. */
+    busy = false
+    polling = false
 
     constructor(
         private readonly store: Store,
@@ -86,6 +89,7 @@ export class MucSoftware implements SandboxHost {
     order(order: Order, value: Buffer, enter?: (detail: Buffer) => void): void {
         if (this.busy) fail(Code.Busy, -1, "one order at a time", "another")
         this.busy = true
+        while (this.polling) platform().sleepMs(pollMs)
         this.enter = enter
         tidy()
         // Keeps long pieces of the heap free while what the program is made of takes the short ones.

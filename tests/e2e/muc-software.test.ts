@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { afterAll, beforeAll, expect, test, vi } from "vitest"
+import { afterAll, beforeAll, beforeEach, expect, test, vi } from "vitest"
 import { getProcParameterReq, setProcParameterReq } from "../../firmware/core/sml-messages.ts"
 import {
     activatePath,
@@ -34,7 +34,7 @@ import { countersign, submit } from "../../tools/package/steps.ts"
 import { issueWithKey } from "../../tools/pki/issue.ts"
 import { readAnswer } from "../../tools/verify/answer-file.ts"
 import { readSmlFile } from "../../tools/verify/sml-file.ts"
-import { readSoftware, type SoftwareState } from "../../tools/verify/software.ts"
+import { readSoftware, type SlotContent, type SoftwareState } from "../../tools/verify/software.ts"
 import { compile } from "../../tools/vm/compile.ts"
 
 /** A meter and a MUC that runs modules in one virtual world; the test is the operator. */
@@ -71,6 +71,10 @@ beforeAll(async () => {
     await bringProvider(desk, pki)
     await desk.startMuc({ program: "muc_modules", uplink: `127.0.0.1:${peer.port}` })
 }, 600_000)
+
+beforeEach(({ onTestFailed }) => {
+    onTestFailed(() => console.error(log().slice(-60).join("\n")))
+})
 
 afterAll(async () => {
     await desk?.close()
@@ -110,13 +114,16 @@ async function state(path = softwarePath): Promise<SoftwareState> {
 
 const log = () => desk.muc!.board.log
 const states = async () => (await state()).slots.map(slot => slot.state)
-const starts = () => log().filter(words => words.startsWith("muc 05")).length
 const ended = () => log().filter(words => /panic|OutOfMemory/.test(words))
 
-/** Waits until the program has started anew, and is connected. */
-async function anew(before: number): Promise<void> {
-    await desk.world.runUntil(() => starts() > before, 120_000)
-    await desk.world.runUntil(() => peer.connected(), 300_000)
+const isOf = (slot: SlotContent, file: Buffer) => slot.digest === digestOf(file).toString("hex")
+
+/** Waits for what an order leads to, at a start of the program. */
+async function until(done: (state: SoftwareState) => boolean): Promise<void> {
+    for (let tries = 0; !done(await state()); ++tries) {
+        expect(tries).toBeLessThan(30)
+        await desk.world.runFor(2000)
+    }
 }
 
 async function packageOf(version: string, change: (text: string) => string, floor = "1.0.0"): Promise<Buffer> {
@@ -142,7 +149,6 @@ async function packageOf(version: string, change: (text: string) => string, floo
 /** Brings a package, with a reading between two blocks; with `cut` the power goes after the first, and what is missing is brought then. */
 async function deliver(file: Buffer, cut = false): Promise<void> {
     expect(await order(announcePath, announcementOf(file))).toEqual(["fd00"])
-    const before = starts() + (cut ? 1 : 0)
     const blocks = blocksOf(file)
     for (let i = 0; i < blocks.length; ++i) {
         if ((await state()).blocks[i]) continue
@@ -153,13 +159,16 @@ async function deliver(file: Buffer, cut = false): Promise<void> {
         await desk.muc!.board.powerOn()
         expect((await state()).blocks).toEqual(blocks.map((_, block) => block === 0))
     }
-    await anew(before)
+    await until(({ slots }) => slots.some(slot => isOf(slot, file) && slot.state === "verified"))
 }
 
+/** Activates a package, and waits until it runs or has failed. */
 async function activate(file: Buffer): Promise<void> {
-    const before = starts()
     expect(await order(activatePath, digestOf(file))).toEqual(["fd00"])
-    await anew(before)
+    await until(({ slots, running }) => {
+        const slot = slots.findIndex(each => isOf(each, file))
+        return slots[slot].state === "failed" || running === slot
+    })
 }
 
 test("the module that ships runs, and is told of", async () => {
@@ -200,9 +209,8 @@ test("a module that loops on trial: what ran before runs again, and the logbook 
         text.replace("let best = -1", "let best = -1\n    while (count >= 0) {}"),
     )
     await deliver(bad, true)
-    const before = starts()
     await activate(bad)
-    if ((await state()).identification !== "polling 2.0.0") await anew(before + 1)
+    await until(({ identification }) => identification === "polling 2.0.0")
     expect((await state()).identification).toBe("polling 2.0.0")
     expect((await state()).slots.map(({ reason }) => reason)).toContain(2560)
     const raw = await ask(muc, request => getProcParameterReq(request, muc, [logbookPath]))
@@ -214,9 +222,8 @@ test("a module that loops on trial: what ran before runs again, and the logbook 
 test("put back by order: the module that ships runs again", async () => {
     const { slots } = await state()
     const active = slots.find(slot => slot.state === "active")!
-    const before = starts()
     expect(await order(rollbackPath, Buffer.from(active.digest, "hex"))).toEqual(["fd00"])
-    await anew(before)
+    await until(({ running }) => running === "built in")
     expect(await state()).toMatchObject({ running: "built in", identification: "polling 1.0.0", floor: 0x010000 })
     await reading()
 }, 600_000)
